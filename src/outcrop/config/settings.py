@@ -1,0 +1,57 @@
+"""The one settings object, checked at birth. Paths are derived here so that nobody else spells one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How this Outcrop runs. Everything it keeps lies under `home` (0700)."""
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = 8600
+    tls: bool = False
+    job_slots: int = 2
+    lease_s: float = 5.0
+    max_body_bytes: int = 25_000_000
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy's address of the database."""
+        return f"sqlite:///{self.home / 'outcrop.db'}"
+
+    @property
+    def master_key_file(self) -> Path:
+        """The key that wraps every KMS key (32 bytes, 0600)."""
+        return self.home / "master.key"
+
+    @property
+    def objects_folder(self) -> Path:
+        """Sealed S3 objects."""
+        return self.home / "objects"
+
+    @property
+    def models_folder(self) -> Path:
+        """Sealed custom models, a folder each."""
+        return self.home / "models"
+
+    @property
+    def work_folder(self) -> Path:
+        """A folder for each running job; wiped when the job settles."""
+        return self.home / "work"
+
+    @property
+    def run_folder(self) -> Path:
+        """What belongs to the running processes: sockets, process records, the server's address."""
+        return self.home / "run"
+
+    @property
+    def logs_folder(self) -> Path:
+        """Log files of the server, the worker and the engines."""
+        return self.home / "logs"
+
+    @property
+    def catalogue_file(self) -> Path:
+        """The user's own mappings from model ids to checkpoints (TOML)."""
+        return self.home / "models.toml"

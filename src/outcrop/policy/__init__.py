@@ -1,0 +1,1 @@
+"""Placed; see docs/design.md."""

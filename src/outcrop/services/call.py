@@ -1,0 +1,46 @@
+"""What every operation is given: who calls, from where, when, and the ground it stands on. Knows nothing of HTTP."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from outcrop.config import Settings
+from outcrop.store.database import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who calls. `session` is set for temporary credentials of an assumed role."""
+
+    account: str
+    arn: str
+    user_id: str
+    session: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What operations stand on. One for the whole server."""
+
+    settings: Settings
+    database: Database
+    account: str
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+    master_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request, authenticated. `headers` have lower-case names."""
+
+    ground: Ground
+    principal: Principal
+    region: str
+    request_id: str
+    at: datetime
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Operation = Callable[[Call, dict[str, Any]], dict[str, Any]]

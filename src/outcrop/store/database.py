@@ -1,0 +1,50 @@
+"""The database: one SQLAlchemy engine, short transactions. Knows nothing of what the tables mean.
+
+SQLite in WAL mode by default; every statement is SQLAlchemy Core, so that PostgreSQL can take its place.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+METADATA = sa.MetaData()
+BUSY_TIMEOUT_MS = 15_000
+
+
+class Database:
+    """Opens connections and transactions on one database."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = sa.create_engine(url, pool_size=16, max_overflow=32)
+        if self.engine.dialect.name == "sqlite":
+            sa.event.listen(self.engine, "connect", _prepare_sqlite)
+            sa.event.listen(self.engine, "begin", _begin_sqlite)
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection for reading one consistent state."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction that holds the write lock from its start, committed at the end or rolled back on an error."""
+        with self.engine.connect().execution_options(outcrop_write=True) as connection, connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self.engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves: the driver's own guess takes the lock too late
+    for pragma in ("journal_mode=wal", "synchronous=full", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=on"):
+        connection.execute(f"pragma {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writing = connection.get_execution_options().get("outcrop_write", False)
+    connection.exec_driver_sql("begin immediate" if writing else "begin")
