@@ -15,6 +15,7 @@ OutcropError
 |  |- ModelStreamErrorException   the engine failed after the first byte
 |  '- NotServed                   an operation of the model that Outcrop does not serve
 |- JobFailure                     a job cannot go on: its sentence becomes failureMessage
+|- CheckpointError                a checkpoint's files are missing, damaged, or cannot do what is asked
 |- SealBroken                     an encrypted file was altered, cut short, or belongs elsewhere
 '- SettingsError                  a setting is wrong: said with its name, and what would be right
 """
@@ -101,6 +102,10 @@ class NotServed(Fault):
 
 class JobFailure(OutcropError):
     """A job cannot go on. The sentence names place and rule and never quotes a row's text."""
+
+
+class CheckpointError(OutcropError):
+    """A checkpoint's files are missing, damaged, or cannot do what is asked (a chat template that refuses, say)."""
 
 
 class SealBroken(OutcropError):

@@ -1,1 +1,1 @@
-"""Placed; see docs/design.md."""
+"""Claims jobs, launches children, watches, settles; keeps the engines that provisioned models need. Never imports torch."""

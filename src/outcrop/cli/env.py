@@ -1,0 +1,16 @@
+"""`outcrop env`: what to `eval` so that any AWS client talks to this Outcrop."""
+
+import shlex
+from pathlib import Path
+
+import click
+
+from outcrop.cli.options import environment, home_option
+
+
+@click.command()
+@home_option
+def env(home: Path) -> None:
+    """Print one `export NAME=value` a line for the server that runs on this home: eval "$(outcrop env)"."""
+    for name, value in environment(home).items():
+        click.echo(f"export {name}={shlex.quote(value)}")

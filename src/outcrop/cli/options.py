@@ -1,0 +1,66 @@
+"""What several commands take: the home folder and the server that runs on it. Knows no command."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import platformdirs
+
+from outcrop.config import Settings
+from outcrop.domain.errors import OutcropError
+
+DEFAULT_REGION = "us-east-1"
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def home_option(command: _Command) -> _Command:
+    """`--home DIR`: where this Outcrop keeps everything."""
+    return click.option(
+        "--home",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="OUTCROP_HOME",
+        default=lambda: Path(platformdirs.user_data_dir("outcrop")),
+        show_default="the platform's data folder",
+        help="Folder that holds all state.",
+    )(command)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningServer:
+    """The server that runs on a home: its address, its process and, with TLS, its certificate."""
+
+    url: str
+    pid: int
+    ca: str | None
+
+
+def address_file(settings: Settings) -> Path:
+    """Where the running server leaves its address."""
+    return settings.run_folder / "server.json"
+
+
+def running_server(home: Path) -> RunningServer:
+    """The server on this home. Raises an error that says how to start one."""
+    settings = Settings(home=home.resolve())
+    try:
+        return RunningServer(**json.loads(address_file(settings).read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise OutcropError(f"no server runs on {home}. hint: outcrop serve --home {home}") from error
+
+
+def environment(home: Path) -> dict[str, str]:
+    """The variables that point any AWS client at the server on this home, with the administrator's key."""
+    from outcrop.store.home import open_home  # noqa: PLC0415  (the database is slow to import; help texts need none)
+
+    server = running_server(home)
+    key_id, secret = open_home(Settings(home=home.resolve())).administrator()
+    variables = {
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_ACCESS_KEY_ID": key_id,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_DEFAULT_REGION": DEFAULT_REGION,
+    }
+    return {**variables, "AWS_CA_BUNDLE": server.ca} if server.ca else variables

@@ -1,0 +1,117 @@
+"""Child processes that outlive nobody: own group, known to disk, killed whole. Knows nothing of jobs or engines.
+
+On Linux a child also asks the kernel to die with the thread that started it (it does so itself, first thing). The
+record on disk is for what that does not cover: other systems, and a child that had not come so far yet.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+GRACE_S = 3.0
+START_TIME_TOLERANCE_S = 0.05  # a process's start time is read in clock ticks of 10 ms
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A started child and the record that names it."""
+
+    process: subprocess.Popen[bytes]
+    record: Path
+
+    def running(self) -> bool:
+        """Whether the child has not ended."""
+        return self.process.poll() is None
+
+    def stop(self, grace_s: float = GRACE_S) -> None:
+        """SIGTERM to the whole group, SIGKILL after the grace. Returns when the child is gone."""
+        _signal_group(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            pass  # it had its chance
+        _signal_group(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.forget()
+
+    def forget(self) -> None:
+        """Remove the record of an ended child."""
+        self.record.unlink(missing_ok=True)
+
+
+def start(module: str, arguments: Sequence[str], records: Path, log: Path, threads: int) -> Child:
+    """Start `python -m module` in a group of its own, its standard input and output on pipes, its talk in a log file."""
+    records.mkdir(parents=True, exist_ok=True)
+    with _open_log(log) as talk:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=talk,
+            start_new_session=True,
+            env=_environment(threads),
+        )
+    return Child(process, _write_record(records, process.pid))
+
+
+def kill_orphans(records: Path) -> int:
+    """Kill every group that a record names and that still is the process it was. Returns how many were alive."""
+    killed = 0
+    for record in sorted(records.glob("*.json")):
+        killed += _kill_recorded(record)
+        record.unlink(missing_ok=True)
+    return killed
+
+
+def _kill_recorded(record: Path) -> int:
+    try:
+        told = json.loads(record.read_text())
+        process = psutil.Process(told["pid"])
+        same = abs(process.create_time() - told["started"]) < START_TIME_TOLERANCE_S
+    except (ValueError, KeyError, OSError, psutil.NoSuchProcess):
+        return 0  # a record cut short by a crash, or a process that is gone
+    if not same:
+        return 0
+    _signal_group(told["pid"], signal.SIGKILL)
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+        process.wait(GRACE_S)
+    return 1
+
+
+def _write_record(records: Path, pid: int) -> Path:
+    record = records / f"{pid}.json"
+    with contextlib.suppress(psutil.NoSuchProcess):  # ended already: nothing to kill later
+        record.write_text(json.dumps({"pid": pid, "started": psutil.Process(pid).create_time()}))
+    return record
+
+
+def _signal_group(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _open_log(log: Path) -> IO[bytes]:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """This process's environment without credentials, with the thread count and the hubs switched off."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {
+        **kept,
+        "OMP_NUM_THREADS": str(threads),
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUNBUFFERED": "1",
+    }
