@@ -5,12 +5,14 @@ SQLite in WAL mode by default; every statement is SQLAlchemy Core, so that Postg
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 METADATA = sa.MetaData()
 BUSY_TIMEOUT_MS = 15_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Database:
@@ -48,3 +50,29 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: sa.Connection) -> None:
     writing = connection.get_execution_options().get("outcrop_write", False)
     connection.exec_driver_sql("begin immediate" if writing else "begin")
+
+
+class Moment(sa.TypeDecorator[datetime]):
+    """An aware UTC datetime, kept as whole microseconds since 1970: sortable, exact, the same in every database."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
+        """Microseconds since 1970."""
+        return None if value is None else to_microseconds(value)
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:
+        """The moment again."""
+        return None if value is None else from_microseconds(value)
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Whole microseconds since 1970, without a float's rounding."""
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def from_microseconds(value: int) -> datetime:
+    """The aware UTC moment that `to_microseconds` was given."""
+    return _EPOCH + timedelta(microseconds=value)
