@@ -14,6 +14,7 @@ import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,6 +23,10 @@ from outcrop.config import Settings
 from outcrop.domain.errors import SettingsError
 from outcrop.domain.names import new_id
 from outcrop.worker import children
+
+if TYPE_CHECKING:
+    from outcrop.services.call import Ground
+    from outcrop.store.home import Home
 
 WORKER_GRACE_S = 7.0  # the worker stops its own children in less
 RESTART_PAUSE_S = 0.5
@@ -43,32 +48,73 @@ def serve(home: Path, host: str, port: int, tls: bool, job_slots: int) -> None:
 
 def run(settings: Settings) -> None:
     """Serve until a signal comes."""
-    from outcrop.server import serve as server  # noqa: PLC0415  (uvicorn and the models: only this command needs them)
-    from outcrop.services.call import Ground  # noqa: PLC0415
-    from outcrop.store.home import open_home  # noqa: PLC0415
+    from outcrop.store.home import open_home  # noqa: PLC0415  (the database: only this command needs it)
 
     home = open_home(settings)
     _log_to(settings.logs_folder / "server.log")
     with _only_one(settings):
-        children.kill_orphans(processes_folder(settings))
-        ground = Ground(
-            settings=settings,
-            database=home.database,
-            account=home.account,
-            clock=lambda: datetime.now(UTC),
-            new_id=new_id,
-            master_key=home.master_key,
-        )
-        asyncio.run(_serve(settings, ground, server))
+        children.kill_orphans(settings.processes_folder)
+        asyncio.run(_serve(settings, _ground(settings, home)))
 
 
-def processes_folder(settings: Settings) -> Path:
-    """Where every child leaves its record."""
-    return settings.run_folder / "processes"
+def _ground(settings: Settings, home: "Home") -> "Ground":
+    from outcrop.services.call import Ground  # noqa: PLC0415
+
+    return Ground(
+        settings=settings,
+        database=home.database,
+        account=home.account,
+        clock=lambda: datetime.now(UTC),
+        new_id=new_id,
+        master_key=home.master_key,
+    )
 
 
-async def _serve(settings: Settings, ground: "object", server: "object") -> None:
-    raise AssertionError((settings, ground, server))
+async def _serve(settings: Settings, ground: "Ground") -> None:
+    from outcrop.server import serve as server  # noqa: PLC0415
+
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    watching = asyncio.create_task(_keep_worker(settings, ended))
+    try:
+        await server.run(settings, ground, lambda port: _say_ready(settings, port), ended)
+    finally:
+        ended.set()
+        address_file(settings).unlink(missing_ok=True)
+        await watching
+
+
+async def _keep_worker(settings: Settings, ended: asyncio.Event) -> None:
+    """A worker runs until the end comes, then is stopped with all its children."""
+    launch = children.Launch(
+        module="outcrop.worker",
+        arguments=["--home", str(settings.home), "--job-slots", str(settings.job_slots)],
+        log=settings.logs_folder / "worker.log",
+    )
+    while not ended.is_set():
+        worker = children.start(launch, settings.processes_folder)
+        while worker.running() and not ended.is_set():
+            await _wait(ended, WATCH_S)
+        if worker.running():
+            await asyncio.to_thread(worker.stop, WORKER_GRACE_S)
+        else:
+            LOG.error("the worker ended with status %s; it is started again", worker.process.returncode)
+            worker.forget()
+            await asyncio.to_thread(children.kill_orphans, settings.processes_folder)
+            await _wait(ended, RESTART_PAUSE_S)
+
+
+async def _wait(ended: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(ended.wait(), seconds)
+
+
+def _say_ready(settings: Settings, port: int) -> None:
+    url = f"{'https' if settings.tls else 'http'}://{settings.host}:{port}"
+    ca = str(settings.certificate_file) if settings.tls else None
+    address_file(settings).write_text(json.dumps({"url": url, "pid": os.getpid(), "ca": ca}))
+    print(f"ready {url}", flush=True)  # noqa: T201  (the one line that starters wait for)
 
 
 @contextlib.contextmanager

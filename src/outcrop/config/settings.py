@@ -47,6 +47,21 @@ class Settings:
         return self.home / "run"
 
     @property
+    def processes_folder(self) -> Path:
+        """A record of every child process, so that the next start can kill what a crash left behind."""
+        return self.run_folder / "processes"
+
+    @property
+    def certificate_file(self) -> Path:
+        """The certificate that `--tls` serves with, and that clients are told to trust."""
+        return self.home / "tls" / "certificate.pem"
+
+    @property
+    def certificate_key_file(self) -> Path:
+        """The certificate's private key (0600)."""
+        return self.home / "tls" / "key.pem"
+
+    @property
     def logs_folder(self) -> Path:
         """Log files of the server, the worker and the engines."""
         return self.home / "logs"

@@ -48,17 +48,28 @@ class Child:
         self.record.unlink(missing_ok=True)
 
 
-def start(module: str, arguments: Sequence[str], records: Path, log: Path, threads: int) -> Child:
-    """Start `python -m module` in a group of its own, its standard input and output on pipes, its talk in a log file."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """What to start: `python -m module`, its talk in a log file; with `piped`, its standard input and output on pipes."""
+
+    module: str
+    arguments: Sequence[str]
+    log: Path
+    threads: int = 1
+    piped: bool = False
+
+
+def start(launch: Launch, records: Path) -> Child:
+    """Start a child in a group of its own and leave its record."""
     records.mkdir(parents=True, exist_ok=True)
-    with _open_log(log) as talk:
+    with _open_log(launch.log) as talk:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            [sys.executable, "-m", launch.module, *launch.arguments],
+            stdin=subprocess.PIPE if launch.piped else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if launch.piped else talk,
             stderr=talk,
             start_new_session=True,
-            env=_environment(threads),
+            env=_environment(launch.threads),
         )
     return Child(process, _write_record(records, process.pid))
 

@@ -27,8 +27,14 @@ def train(
     """
     written = folder / "plan.json"
     written.write_text(plan.to_json())
-    arguments = [str(written), str(folder / "out")]
-    child = children.start("outcrop.training", arguments, records, folder / "training.log", plan.threads)
+    launch = children.Launch(
+        module="outcrop.training",
+        arguments=[str(written), str(folder / "out")],
+        log=folder / "training.log",
+        threads=plan.threads,
+        piped=True,
+    )
+    child = children.start(launch, records)
     try:
         _hand_over(child, keys)
         yield from _listen(child, check)
