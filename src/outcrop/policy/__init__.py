@@ -1,1 +1,10 @@
-"""Placed; see docs/design.md."""
+"""Policies as values: parse, evaluate, explain. Pure: knows no user, no request and no database.
+
+Who asks passes the documents and the facts; the answer carries the reason.
+"""
+
+from outcrop.policy.document import Policy, Purpose, Statement, parse
+from outcrop.policy.evaluation import Decision, evaluate, trusts
+from outcrop.policy.request import AccessRequest
+
+__all__ = ["AccessRequest", "Decision", "Policy", "Purpose", "Statement", "evaluate", "parse", "trusts"]
