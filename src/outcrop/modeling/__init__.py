@@ -1,1 +1,1 @@
-"""Placed; see docs/design.md."""
+"""Torch ground: read a checkpoint, run it over packed rows, attach an adapter. Knows no jobs, no keys, no HTTP."""
