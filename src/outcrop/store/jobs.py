@@ -16,6 +16,7 @@ from outcrop.domain.errors import OutcropError
 from outcrop.domain.states import JobStatus, ModelStatus, Phase, PhaseStatus, may_move
 from outcrop.store import models, tags
 from outcrop.store.database import METADATA, Database, Moment
+from outcrop.store.listing import Listing, contains
 
 UNFINISHED = (JobStatus.IN_PROGRESS.value, JobStatus.STOPPING.value)
 FAILURE_MESSAGE_LIMIT = 2048  # the API's own limit
@@ -58,6 +59,33 @@ JOBS = sa.Table(
     sa.UniqueConstraint("account", "region", "name", name="jobs_by_name"),
     sa.Index("jobs_in_order", "account", "region", "created_at", "id"),
     sa.Index("jobs_by_status", "status", "created_at", "id"),
+)
+
+SUMMARY = (
+    JOBS.c.arn,
+    JOBS.c.base_model_id,
+    JOBS.c.name,
+    JOBS.c.status,
+    JOBS.c.created_at,
+    JOBS.c.modified_at,
+    JOBS.c.ended_at,
+    JOBS.c.model_id,
+    JOBS.c.model_name,
+    JOBS.c.customization_type,
+    JOBS.c.phases,
+    JOBS.c.id,
+)
+LISTING = Listing(
+    JOBS,
+    SUMMARY,
+    {
+        "account": lambda value: JOBS.c.account == value,
+        "region": lambda value: JOBS.c.region == value,
+        "created_after": lambda value: JOBS.c.created_at > value,
+        "created_before": lambda value: JOBS.c.created_at < value,
+        "status": lambda value: JOBS.c.status == value,
+        "name_contains": contains(JOBS.c.name),
+    },
 )
 
 Phases = dict[str, dict[str, Any]]
@@ -246,6 +274,19 @@ def count_unfinished(connection: sa.Connection, region: str, account: str) -> in
     """How many jobs are queued or running here."""
     mine = (JOBS.c.account == account, JOBS.c.region == region, JOBS.c.status.in_(UNFINISHED))
     return int(connection.execute(sa.select(sa.func.count()).where(*mine)).scalar_one())
+
+
+def making_model_named(connection: sa.Connection, region: str, account: str, model_name: str) -> Job | None:
+    """The unfinished job whose model will have this name."""
+    mine = (JOBS.c.account == account, JOBS.c.region == region, JOBS.c.status.in_(UNFINISHED))
+    row = connection.execute(sa.select(JOBS).where(JOBS.c.model_name == model_name, *mine)).first()
+    return None if row is None else from_row(row)
+
+
+def names_continuing(connection: sa.Connection, model_id: str) -> list[str]:
+    """The names of unfinished jobs that train on from this custom model."""
+    needs = (JOBS.c.parent_id == model_id, JOBS.c.status.in_(UNFINISHED))
+    return list(connection.execute(sa.select(JOBS.c.name).where(*needs).order_by(JOBS.c.name)).scalars())
 
 
 def request_stop(connection: sa.Connection, job: Job, now: datetime) -> JobStatus:

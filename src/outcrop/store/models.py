@@ -6,12 +6,15 @@ A deleted model's row stays, marked, until the worker has wiped its folder. Know
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from outcrop import families
 from outcrop.domain.states import ModelStatus
+from outcrop.store import deployments, throughput
 from outcrop.store.database import METADATA, Database, Moment
+from outcrop.store.listing import Listing, contains
 
 MODELS = sa.Table(
     "custom_models",
@@ -43,6 +46,30 @@ MODELS = sa.Table(
     ),
 )
 
+SUMMARY = (
+    MODELS.c.arn,
+    MODELS.c.name,
+    MODELS.c.created_at,
+    MODELS.c.base_model_id,
+    MODELS.c.customization_type,
+    MODELS.c.status,
+    MODELS.c.id,
+)
+LISTING = Listing(
+    MODELS,
+    SUMMARY,
+    {
+        "account": lambda value: sa.and_(MODELS.c.account == value, MODELS.c.deleted_at.is_(None)),
+        "region": lambda value: MODELS.c.region == value,
+        "created_after": lambda value: MODELS.c.created_at > value,
+        "created_before": lambda value: MODELS.c.created_at < value,
+        "status": lambda value: MODELS.c.status == value,
+        "base_model_id": lambda value: MODELS.c.base_model_id == value,
+        "foundation_model_id": lambda value: MODELS.c.base_model_id == value,
+        "name_contains": contains(MODELS.c.name),
+    },
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomModel:
@@ -66,6 +93,47 @@ class CustomModel:
     data_key: bytes | None
     created_at: datetime
     deleted_at: datetime | None = None
+
+
+Kind = Literal["foundation", "provisioned", "deployment"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Servable:
+    """What an invocation's model identifier stands for. `model` is None where a foundation model answers.
+
+    `status` is the API's word: Active, InService, Creating, Updating (its present model answers), Failed.
+    """
+
+    kind: Kind
+    foundation_model_id: str
+    model: CustomModel | None
+    status: str
+
+
+def servable(connection: sa.Connection, region: str, account: str, identifier: str) -> Servable | None:
+    """What answers for a foundation id or ARN, a provisioned model's name or ARN, or a deployment's ARN; else None."""
+    foundation = families.find_model(identifier)
+    if foundation is not None:
+        return Servable(kind="foundation", foundation_model_id=foundation.model_id, model=None, status="Active")
+    if ":custom-model-deployment/" in identifier:
+        return _deployed(connection, deployments.find(connection, region, account, identifier))
+    return _provisioned(connection, throughput.find(connection, region, account, identifier))
+
+
+def _deployed(connection: sa.Connection, found: deployments.Deployment | None) -> Servable | None:
+    model = None if found is None else by_id(connection, found.model_id)
+    if found is None or model is None:
+        return None
+    return Servable(kind="deployment", foundation_model_id=model.base_model_id, model=model, status=found.status.value)
+
+
+def _provisioned(connection: sa.Connection, found: throughput.Throughput | None) -> Servable | None:
+    if found is None:
+        return None
+    model = None if found.model_id is None else by_id(connection, found.model_id)
+    base = found.foundation_model_id
+    return Servable(kind="provisioned", foundation_model_id=base, model=model, status=found.status.value)
 
 
 def add(connection: sa.Connection, model: CustomModel) -> None:
