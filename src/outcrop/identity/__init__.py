@@ -1,1 +1,17 @@
-"""Placed; see docs/design.md."""
+"""Who calls: signatures, sessions and the bodies that they vouch for. Knows nothing of operations, SQL or sockets."""
+
+from outcrop.identity.authenticate import Identity, authenticate
+from outcrop.identity.body import CheckedBody
+from outcrop.identity.claims import Scope, claimed_scope
+from outcrop.identity.request import Credential, FindCredential, SignedRequest
+
+__all__ = [
+    "CheckedBody",
+    "Credential",
+    "FindCredential",
+    "Identity",
+    "Scope",
+    "SignedRequest",
+    "authenticate",
+    "claimed_scope",
+]
