@@ -1,1 +1,46 @@
-"""Placed; see docs/design.md."""
+"""HTTP <-> operation, driven by botocore's own service models: match, parse, constrain, serialize, fault.
+
+No sockets, no signatures, no meaning: what an operation does is `services`' to say.
+"""
+
+from typing import Any
+
+from outcrop.wire.faults import fault
+from outcrop.wire.form_values import read_query
+from outcrop.wire.message import Headers, Match, Params, Query, Request, RequestBody, Response
+from outcrop.wire.operation import Operation
+from outcrop.wire.service import NAMES, Service, service, service_for
+
+__all__ = [
+    "NAMES",
+    "Headers",
+    "Match",
+    "Operation",
+    "Params",
+    "Query",
+    "RequestBody",
+    "Response",
+    "Service",
+    "constrain",
+    "fault",
+    "parse",
+    "read_query",
+    "serialize",
+    "service",
+    "service_for",
+]
+
+
+def parse(operation: Operation, match: Match, query: Query, headers: Headers, body: RequestBody) -> Params:
+    """A request's arguments under botocore's names and in Python's types. Raises Fault where nothing can be read."""
+    return operation.parse(Request(uri=match.uri, query=query, headers=headers, body=body))
+
+
+def constrain(operation: Operation, params: Params) -> None:
+    """Raises one Fault, with the service's own code, that names every member that breaks a rule of the model."""
+    operation.constrain(params)
+
+
+def serialize(operation: Operation, result: dict[str, Any], request_id: str) -> Response:
+    """An operation's result as the answer that botocore reads back to the same values."""
+    return operation.serialize(result, request_id)
