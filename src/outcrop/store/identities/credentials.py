@@ -1,0 +1,169 @@
+"""The fast way from an access key id to its secret and to whom it proves. Knows nothing of signatures.
+
+What was read once is believed until identities change: in this process at once, in another within FRESH_FOR.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from weakref import WeakKeyDictionary
+
+import sqlalchemy as sa
+
+from outcrop.domain import arn as arns
+from outcrop.sealed import open_bytes
+from outcrop.store.database import Database
+from outcrop.store.identities.access_keys import ROOT
+from outcrop.store.identities.entities import Entity, Kind, find
+from outcrop.store.identities.random_secrets import secret_context
+from outcrop.store.identities.tables import ACCESS_KEYS, HOME, SESSIONS
+
+FRESH_FOR = timedelta(seconds=0.5)
+CACHED_AT_MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """What a signature is checked with, and whom it proves. `session_token` must come with the request where set."""
+
+    access_key_id: str
+    secret: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    account: str
+    arn: str
+    user_id: str
+    user_name: str | None = None
+    role_name: str | None = None
+    expires_at: datetime | None = None
+
+
+def find_credential(database: Database, master_key: bytes, access_key_id: str, now: datetime) -> Credential | None:
+    """The credential behind an access key id; None where there is none, or it is inactive or has expired."""
+    cache = _cache_of(database)
+    generation = cache.generation_at(database, now)
+    found = cache.get(access_key_id, generation)
+    if found is None:
+        found = _load(database, master_key, access_key_id)
+        if found is None:
+            return None
+        cache.put(found, generation)
+    return None if found.expires_at is not None and found.expires_at <= now else found
+
+
+@contextmanager
+def changing(database: Database) -> Iterator[sa.Connection]:
+    """A transaction that changes identities: when it has committed, no server believes what it knew before."""
+    with database.write() as connection:
+        yield connection
+        connection.execute(sa.update(HOME).values(changes=HOME.c.changes + 1))
+    _cache_of(database).forget()
+
+
+class _Cache:
+    """Credentials of one generation. A credential read before a change carries the generation before it: never used."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._generation = 0
+        self._seen_changes = -1
+        self._checked_at: datetime | None = None
+        self._credentials: dict[str, tuple[int, Credential]] = {}
+
+    def generation_at(self, database: Database, now: datetime) -> int:
+        """The generation, after a look at the change counter where the last look is too long ago."""
+        checked = self._checked_at
+        if checked is not None and timedelta(0) <= now - checked < FRESH_FOR:
+            return self._generation
+        with database.read() as connection:
+            changes = connection.execute(sa.select(HOME.c.changes)).scalar() or 0
+        with self._lock:
+            self._generation += changes != self._seen_changes
+            self._seen_changes, self._checked_at = changes, now
+            return self._generation
+
+    def get(self, access_key_id: str, generation: int) -> Credential | None:
+        """A credential that was read in this generation."""
+        known = self._credentials.get(access_key_id)
+        return known[1] if known is not None and known[0] == generation else None
+
+    def put(self, credential: Credential, generation: int) -> None:
+        """Remember a credential as of a generation."""
+        with self._lock:
+            if len(self._credentials) >= CACHED_AT_MOST:
+                self._credentials.clear()
+            self._credentials[credential.access_key_id] = (generation, credential)
+
+    def forget(self) -> None:
+        """Begin a new generation."""
+        with self._lock:
+            self._generation += 1
+
+
+_CACHES: WeakKeyDictionary[Database, _Cache] = WeakKeyDictionary()
+_CACHES_LOCK = threading.Lock()
+
+
+def _cache_of(database: Database) -> _Cache:
+    known = _CACHES.get(database)
+    if known is not None:
+        return known
+    with _CACHES_LOCK:
+        return _CACHES.setdefault(database, _Cache())
+
+
+def _load(database: Database, master_key: bytes, access_key_id: str) -> Credential | None:
+    with database.read() as connection:
+        if access_key_id.startswith("ASIA"):
+            return _load_session(connection, master_key, access_key_id)
+        return _load_access_key(connection, master_key, access_key_id)
+
+
+def _load_access_key(connection: sa.Connection, master_key: bytes, access_key_id: str) -> Credential | None:
+    row = connection.execute(sa.select(ACCESS_KEYS).where(ACCESS_KEYS.c.access_key_id == access_key_id)).first()
+    if row is None or not row.active:
+        return None
+    secret = open_bytes(master_key, row.sealed_secret, secret_context(access_key_id)).decode()
+    if row.user_name == ROOT:
+        account = connection.execute(sa.select(HOME.c.account)).scalar_one()
+        return Credential(
+            access_key_id=access_key_id, secret=secret, account=account, arn=arns.iam(account, "root"), user_id=account
+        )
+    user = find(connection, Kind.USER, row.user_name)
+    if user is None:
+        return None
+    return Credential(
+        access_key_id=access_key_id,
+        secret=secret,
+        account=_account_of(user),
+        arn=user.arn,
+        user_id=user.unique_id,
+        user_name=user.name,
+    )
+
+
+def _load_session(connection: sa.Connection, master_key: bytes, access_key_id: str) -> Credential | None:
+    row = connection.execute(sa.select(SESSIONS).where(SESSIONS.c.access_key_id == access_key_id)).first()
+    role = None if row is None else find(connection, Kind.ROLE, row.role_name)
+    if row is None or role is None:
+        return None
+    secret, token = json.loads(open_bytes(master_key, row.sealed_secret, secret_context(access_key_id)))
+    account = _account_of(role)
+    return Credential(
+        access_key_id=access_key_id,
+        secret=secret,
+        session_token=token,
+        account=account,
+        arn=f"arn:aws:sts::{account}:assumed-role/{role.name}/{row.session_name}",
+        user_id=f"{role.unique_id}:{row.session_name}",
+        role_name=role.name,
+        expires_at=row.expires_at,
+    )
+
+
+def _account_of(entity: Entity) -> str:
+    parsed = arns.parse(entity.arn)
+    assert parsed is not None, entity.arn  # we made it
+    return parsed.account

@@ -1,0 +1,26 @@
+"""Access key ids and secrets as IAM writes them, and the context a secret is sealed under. Knows no table."""
+
+import secrets
+import string
+
+SECRET_CHARACTERS = 40
+TOKEN_CHARACTERS = 256
+
+_KEY_ID_ALPHABET = string.ascii_uppercase + string.digits
+_KEY_ID_TAIL = 16
+_SECRET_ALPHABET = string.ascii_letters + string.digits + "+/"
+
+
+def new_key_id(prefix: str) -> str:
+    """A random access key id: AKIA... for a long-lived key, ASIA... for a session's."""
+    return prefix + "".join(secrets.choice(_KEY_ID_ALPHABET) for _ in range(_KEY_ID_TAIL))
+
+
+def new_secret(characters: int) -> str:
+    """Random text of the alphabet that IAM's secrets and tokens use."""
+    return "".join(secrets.choice(_SECRET_ALPHABET) for _ in range(characters))
+
+
+def secret_context(access_key_id: str) -> bytes:
+    """What binds a sealed secret to its key id."""
+    return f"access-key/{access_key_id}".encode()
