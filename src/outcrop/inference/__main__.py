@@ -1,0 +1,95 @@
+"""Starts the engine: `python -m outcrop.inference --checkpoint DIR --socket PATH [--threads N]`.
+
+The socket opens when the checkpoint is loaded: whoever can connect can ask.
+"""
+
+import argparse
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from starlette.applications import Starlette
+
+from outcrop.domain.lifeline import die_with_parent
+
+ROWS = 16
+CACHE_MIB = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """The command line. `cache_mib` bounds the memory of all keys and values together."""
+
+    checkpoint: Path
+    socket: Path
+    threads: int
+    rows: int
+    cache_mib: int
+    device: str
+
+
+def main(line: Sequence[str] | None = None) -> None:
+    """Load, open the socket, serve until SIGTERM or until the parent dies."""
+    die_with_parent()
+    arguments = _arguments(line)
+    os.environ.setdefault("OMP_NUM_THREADS", str(arguments.threads))  # before torch is loaded
+    import uvicorn
+
+    app = _load(arguments)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, ws="none")
+    uvicorn.Server(config).run(sockets=[_listening(arguments.socket)])
+
+
+def _arguments(line: Sequence[str] | None) -> Arguments:
+    parser = argparse.ArgumentParser(prog="python -m outcrop.inference", description=__doc__)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="folder of a llama-family checkpoint")
+    parser.add_argument("--socket", type=Path, required=True, help="unix socket to serve on")
+    parser.add_argument("--threads", type=int, default=1, help="threads for tensors")
+    parser.add_argument("--rows", type=int, default=ROWS, help="answers side by side")
+    parser.add_argument("--cache-mib", type=int, default=CACHE_MIB, help="memory for keys and values, at most")
+    parser.add_argument("--device", default="cpu", help="as torch names it")
+    return Arguments(**vars(parser.parse_args(line)))
+
+
+def _load(arguments: Arguments) -> Starlette:
+    import torch
+
+    from outcrop.inference.cache import Cache, bytes_a_token
+    from outcrop.inference.desk import Desk
+    from outcrop.inference.face import Parts, create_app
+    from outcrop.inference.models import Models
+    from outcrop.inference.prompts import Prompts
+    from outcrop.inference.runner import Runner
+    from outcrop.inference.scheduler import Limits, Scheduler
+    from outcrop.modeling.config import LlamaConfig
+    from outcrop.text import Tokenizer
+
+    torch.set_num_threads(arguments.threads)
+    device = torch.device(arguments.device)
+    config = LlamaConfig.load(arguments.checkpoint)
+    cache_tokens = arguments.cache_mib * 2**20 // bytes_a_token(config)
+    config = replace(config, context_tokens=min(config.context_tokens, cache_tokens))
+    limits = Limits(rows=arguments.rows, cache_tokens=cache_tokens, context_tokens=config.context_tokens)
+    tokenizer = Tokenizer.load(arguments.checkpoint)
+    desk = Desk(Scheduler(limits, tokenizer.stop_ids), Runner(Cache(config, cache_tokens, device), device))
+    models = Models(arguments.checkpoint, config, device)
+    return create_app(Parts(desk=desk, models=models, prompts=Prompts(tokenizer), limits=limits))
+
+
+def _listening(path: Path) -> socket.socket:
+    """A socket that only this user can connect to."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    old = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(old)
+    listener.listen(512)
+    return listener
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""A LoRA adapter in PEFT's format, laid out for the fused linear layers. Knows nothing of who is answered with it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from outcrop.domain.errors import SettingsError
+from outcrop.modeling.config import LlamaConfig
+from outcrop.modeling.weights import GROUPS
+
+WEIGHTS_FILE = "adapter_model.safetensors"
+CONFIG_FILE = "adapter_config.json"
+# What PEFT can write and this engine does not compute: to ignore it would be to answer with another model.
+UNSERVED = {"use_dora": False, "modules_to_save": None, "bias": "none", "fan_in_fan_out": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """What an adapter adds to one fused layer: `inputs @ narrow @ widen`. The scale is in `widen`."""
+
+    narrow: Tensor  # [inputs, ranks]
+    widen: Tensor  # [ranks, outputs], a block for each projection
+
+    def add_to(self, outputs: Tensor, inputs: Tensor) -> None:
+        """Add the update in place."""
+        outputs.addmm_(inputs @ self.narrow, self.widen)
+
+
+class Adapter:
+    """Patches by layer and fused group; a group that the adapter leaves alone has none."""
+
+    def __init__(self, patches: dict[tuple[int, str], Patch]) -> None:
+        self._patches = patches
+
+    def patch(self, layer: int, group: str) -> Patch | None:
+        """The patch of one fused layer."""
+        return self._patches.get((layer, group))
+
+    @staticmethod
+    def load(folder: Path, config: LlamaConfig, device: torch.device) -> "Adapter":
+        """Read the adapter in `folder`. Raises SettingsError for one that does not fit or that is not served."""
+        about, tensors = _read(folder)
+        scale = about["lora_alpha"] / (about["r"] ** 0.5 if about.get("use_rslora") else about["r"])
+        patches = {}
+        for layer in range(config.layers):
+            for group, projections in GROUPS.items():
+                prefix = f"base_model.model.model.layers.{layer}."
+                pairs = [_pair(tensors, prefix + projection) for projection in projections]
+                if any(pair is not None for pair in pairs):
+                    patches[layer, group] = _patch(pairs, _outputs(config, group), scale, device)
+        if tensors:
+            raise SettingsError(f"The adapter has tensors that are not served: {', '.join(sorted(tensors)[:3])}.")
+        return Adapter(patches)
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        about = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        tensors = load_file(folder / WEIGHTS_FILE)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise SettingsError(f"The adapter in {folder} cannot be read: {error}") from error
+    for member, served in UNSERVED.items():
+        if about.get(member, served) not in (served, [], False):
+            raise SettingsError(f"The adapter's {member} is {about[member]!r}, which is not served.")
+    return about, tensors
+
+
+def _pair(tensors: dict[str, Tensor], projection: str) -> tuple[Tensor, Tensor] | None:
+    """A [rank, inputs] and B [outputs, rank] of one projection, taken out of `tensors`."""
+    a = tensors.pop(f"{projection}.lora_A.weight", None)
+    b = tensors.pop(f"{projection}.lora_B.weight", None)
+    return None if a is None or b is None else (a.float(), b.float())
+
+
+def _outputs(config: LlamaConfig, group: str) -> tuple[int, ...]:
+    """How wide each projection of a group is."""
+    key_value = config.key_value_heads * config.head_size
+    return {
+        "self_attn.qkv": (config.heads * config.head_size, key_value, key_value),
+        "self_attn.o": (config.hidden_size,),
+        "mlp.gate_up": (config.intermediate_size, config.intermediate_size),
+        "mlp.down": (config.hidden_size,),
+    }[group]
+
+
+def _patch(
+    pairs: list[tuple[Tensor, Tensor] | None], outputs: tuple[int, ...], scale: float, device: torch.device
+) -> Patch:
+    narrow = torch.cat([pair[0] for pair in pairs if pair is not None]).t().contiguous()
+    widen = torch.zeros(narrow.shape[1], sum(outputs))
+    rank = column = 0
+    for pair, width in zip(pairs, outputs, strict=True):
+        if pair is not None:
+            b = pair[1]
+            if b.shape[0] != width:
+                raise SettingsError(f"The adapter's layers are {b.shape[0]} wide and the checkpoint's {width}.")
+            widen[rank : rank + b.shape[1], column : column + width] = b.t() * scale
+            rank += b.shape[1]
+        column += width
+    return Patch(narrow.to(device), widen.to(device))

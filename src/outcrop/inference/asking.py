@@ -1,0 +1,63 @@
+"""What is asked of the engine, and what it says while it answers: plain data. Knows no torch, no HTTP, no tokenizer."""
+
+from collections.abc import Sequence as Ordered
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How tokens are chosen. Temperature 0 is greedy; `top_k` 0 means all; `top_p` 1 means all."""
+
+    max_tokens: int
+    seed: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    stop: tuple[str, ...] = ()
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the likeliest token is always taken."""
+        return self.temperature == 0.0 or self.top_k == 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """How an answer ended. `stop_string` is the one that was met, None at an end token or a limit."""
+
+    reason: FinishReason
+    stop_string: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What one step added to one answer: text that is safe to send, and its end when it ended."""
+
+    text: str
+    output_tokens: int
+    finish: Finish | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """The engine failed while it answered; nothing more follows."""
+
+    cause: str
+
+
+class Writer(Protocol):
+    """Turns chosen tokens into text that may be sent."""
+
+    def push(self, token: int) -> tuple[str, str | None]:
+        """Text that may be sent after this token, and the stop string that it completed, if any."""
+        ...
+
+    def finish(self) -> tuple[str, str | None]:
+        """What was held back, once no token follows, and the stop string that it completed, if any."""
+        ...
+
+
+Tokens = Ordered[int]

@@ -1,0 +1,65 @@
+"""Between the event loop and the engine's thread: an answer asked for here arrives here, piece by piece.
+
+Whoever stops listening cancels: leaving the `async for`, or being cancelled oneself, ends the answer in the engine.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+from outcrop.inference.asking import Broken, Progress
+from outcrop.inference.engine import Doer, Engine, Said
+from outcrop.inference.scheduler import Answer, Scheduler
+
+Pieces = asyncio.Queue[Progress | Broken]
+
+
+class Desk:
+    """Runs one engine in a thread of its own, between `open` and `close`."""
+
+    def __init__(self, scheduler: Scheduler, doer: Doer) -> None:
+        self._engine = Engine(scheduler, doer, self._deliver)
+        self._thread = threading.Thread(target=self._engine.run, name="engine", daemon=True)
+        self._listeners: dict[Answer, Pieces] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def open(self) -> None:
+        """Start the engine; called on the event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def close(self) -> None:
+        """End the engine after the step under way."""
+        self._engine.end()
+        await asyncio.to_thread(self._thread.join)
+
+    @property
+    def open_answers(self) -> int:
+        """How many answers somebody listens to."""
+        return len(self._listeners)
+
+    async def ask(self, answer: Answer) -> AsyncIterator[Progress | Broken]:
+        """Pieces of the answer as they come; the last one has `finish`, or is Broken."""
+        pieces: Pieces = asyncio.Queue()
+        self._listeners[answer] = pieces
+        self._engine.submit(answer)
+        try:
+            while True:
+                piece = await pieces.get()
+                yield piece
+                if isinstance(piece, Broken) or piece.finish is not None:
+                    return
+        finally:
+            self._engine.cancel(answer)
+            del self._listeners[answer]
+
+    def _deliver(self, said: Said) -> None:
+        """From the engine's thread: one hop for the whole step."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._hand_out, said)
+
+    def _hand_out(self, said: Said) -> None:
+        for answer, piece in said:
+            pieces = self._listeners.get(answer)
+            if pieces is not None:
+                pieces.put_nowait(piece)

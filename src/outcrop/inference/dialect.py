@@ -1,0 +1,155 @@
+"""The engine dialect: bodies in and out, the subset of OpenAI's and vLLM's that Outcrop uses. Knows no HTTP, no torch.
+
+A member that is not served is refused by name: to ignore it would be to answer another question.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from outcrop.inference.asking import Finish, Sampling
+from outcrop.inference.models import BASE
+
+Text = Annotated[str, Meta(min_length=1)]
+
+
+class StreamOptions(Struct, forbid_unknown_fields=True):
+    """What a stream says besides text."""
+
+    include_usage: bool = False
+
+
+class Asked(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What completions and chat completions have in common. Defaults are vLLM's."""
+
+    model: str = BASE
+    max_tokens: Annotated[int, Meta(ge=1)] | None = None
+    temperature: Annotated[float, Meta(ge=0.0, le=100.0)] = 1.0
+    top_p: Annotated[float, Meta(gt=0.0, le=1.0)] = 1.0
+    top_k: Annotated[int, Meta(ge=-1)] = 0
+    seed: Annotated[int, Meta(ge=0)] | None = None
+    stop: str | Annotated[list[str], Meta(max_length=8192)] | None = None
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+
+    def sampling(self, room: int, seed: int) -> Sampling:
+        """With at most `room` tokens, and `seed` where none was asked for."""
+        stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return Sampling(
+            max_tokens=min(room, self.max_tokens or room),
+            seed=seed if self.seed is None else self.seed,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            top_k=max(0, self.top_k),
+            stop=tuple(stop for stop in stops if stop),
+        )
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether the stream ends with a usage chunk."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+
+class ChatMessage(Struct, forbid_unknown_fields=True):
+    """One turn, of any role that the template knows."""
+
+    role: str
+    content: str
+
+
+class CompletionAsked(Asked, kw_only=True):
+    """`POST /v1/completions`: text, or tokens as they are."""
+
+    prompt: str | list[int]
+
+
+class ChatAsked(Asked, kw_only=True):
+    """`POST /v1/chat/completions`."""
+
+    messages: Annotated[list[ChatMessage], Meta(min_length=1)]
+    add_generation_prompt: bool = True
+    continue_final_message: bool = False
+
+
+class TokenizeAsked(Struct, kw_only=True, forbid_unknown_fields=True):
+    """`POST /tokenize`: one of the two."""
+
+    prompt: str | UnsetType = UNSET
+    messages: list[ChatMessage] | UnsetType = UNSET
+    add_generation_prompt: bool = True
+    continue_final_message: bool = False
+
+
+class LoadAsked(Struct, forbid_unknown_fields=True):
+    """`POST /v1/load_lora_adapter`: an adapter's folder, or one of whole weights."""
+
+    lora_name: Text
+    lora_path: Text
+
+
+class UnloadAsked(Struct, forbid_unknown_fields=True):
+    """`POST /v1/unload_lora_adapter`."""
+
+    lora_name: Text
+
+
+class Reply:
+    """The bodies of one answer, streamed or whole."""
+
+    def __init__(self, asked: CompletionAsked | ChatAsked, identifier: str, created: int, prompt_tokens: int) -> None:
+        self._chat = isinstance(asked, ChatAsked)
+        self._about = {"id": identifier, "created": created, "model": asked.model}
+        self._prompt_tokens = prompt_tokens
+
+    def whole(self, text: str, finish: Finish, output_tokens: int) -> dict[str, Any]:
+        """The body of an answer that is not streamed."""
+        said = {"message": {"role": "assistant", "content": text}} if self._chat else {"text": text}
+        kind = "chat.completion" if self._chat else "text_completion"
+        return {**self._body(kind, said, finish), "usage": self.usage(output_tokens)}
+
+    def chunk(self, text: str, finish: Finish | None) -> dict[str, Any]:
+        """One event of a stream."""
+        said = {"delta": {"content": text}} if self._chat else {"text": text}
+        return self._body("chat.completion.chunk" if self._chat else "text_completion", said, finish)
+
+    def last_chunk(self, output_tokens: int) -> dict[str, Any]:
+        """The event that says the usage, after all text."""
+        kind = "chat.completion.chunk" if self._chat else "text_completion"
+        return {**self._about, "object": kind, "choices": [], "usage": self.usage(output_tokens)}
+
+    def usage(self, output_tokens: int) -> dict[str, int]:
+        """Tokens that went through the model; an end token counts."""
+        return {
+            "prompt_tokens": self._prompt_tokens,
+            "completion_tokens": output_tokens,
+            "total_tokens": self._prompt_tokens + output_tokens,
+        }
+
+    def _body(self, kind: str, said: dict[str, Any], finish: Finish | None) -> dict[str, Any]:
+        ending = {
+            "finish_reason": None if finish is None else finish.reason,
+            "stop_reason": None if finish is None else finish.stop_string,
+        }
+        return {**self._about, "object": kind, "choices": [{"index": 0, **said, **ending}]}
+
+
+def error(message: str, kind: str, code: int) -> dict[str, Any]:
+    """The body of an error; in a stream, an event of its own."""
+    return {"error": {"message": message, "type": kind, "code": code}}
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def to_json(body: dict[str, Any]) -> bytes:
+    """A body's bytes."""
+    return _ENCODER.encode(body)
+
+
+def to_event(body: dict[str, Any]) -> bytes:
+    """A body as one server-sent event."""
+    return b"data: " + _ENCODER.encode(body) + b"\n\n"
+
+
+LAST_EVENT = b"data: [DONE]\n\n"

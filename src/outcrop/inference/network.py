@@ -1,0 +1,117 @@
+"""The forward pass over tokens of many answers at once. Knows tensors and weights; nothing of requests or text.
+
+Tokens of all answers lie flat, one after the other: the linear layers do not care whose they are. What differs between
+answers comes in from outside: attention as a function, adapters as patches on slices of the tokens.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from outcrop.inference.adapter import Adapter
+from outcrop.modeling.config import LlamaConfig
+from outcrop.modeling.rope import rope_table, turn
+from outcrop.modeling.weights import fuse, read_tensors
+
+Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+"""(layer, query [tokens, heads, size], key and value [tokens, kv heads, size]) -> [tokens, heads * size]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patched:
+    """The tokens from `start` to before `stop` run through an adapter."""
+
+    start: int
+    stop: int
+    adapter: Adapter
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One block's weights, projections that read the same input fused."""
+
+    attention_norm: Tensor
+    qkv: Tensor
+    output: Tensor
+    mlp_norm: Tensor
+    gate_up: Tensor
+    down: Tensor
+
+
+class Network:
+    """One set of whole weights."""
+
+    def __init__(self, config: LlamaConfig, tensors: dict[str, Tensor], device: torch.device) -> None:
+        weights = {name: tensor.to(device, torch.float32) for name, tensor in tensors.items()}
+        self.config = config
+        self.device = device
+        self._layers = [_layer(weights, number) for number in range(config.layers)]
+        self._embedding = weights["model.embed_tokens.weight"]
+        self._norm = weights["model.norm.weight"]
+        self._head = self._embedding if config.tied else weights["lm_head.weight"]
+        self._angles = rope_table(config, config.context_tokens).to(device)
+
+    @staticmethod
+    def load(folder: Path, config: LlamaConfig, device: torch.device) -> "Network":
+        """The checkpoint in `folder`, in float32 whatever it is stored in."""
+        return Network(config, read_tensors(folder), device)
+
+    def forward(self, tokens: Tensor, positions: Tensor, attend: Attend, patched: Sequence[Patched]) -> Tensor:
+        """Hidden states [tokens, hidden] before the last norm."""
+        cosine, sine = self._angles[:, positions, None]  # [tokens, 1, size / 2]
+        states = F.embedding(tokens, self._embedding)
+        for number, layer in enumerate(self._layers):
+            linear = _Linear(number, patched)
+            inputs = self._normed(states, layer.attention_norm)
+            attended = attend(number, *self._turned(linear("self_attn.qkv", inputs, layer.qkv), cosine, sine))
+            states = states + linear("self_attn.o", attended, layer.output)
+            inputs = self._normed(states, layer.mlp_norm)
+            gate, up = linear("mlp.gate_up", inputs, layer.gate_up).chunk(2, dim=-1)
+            states = states + linear("mlp.down", F.silu(gate) * up, layer.down)
+        return states
+
+    def logits(self, states: Tensor) -> Tensor:
+        """[tokens, hidden] -> [tokens, vocabulary]."""
+        return F.linear(self._normed(states, self._norm), self._head)
+
+    def _normed(self, states: Tensor, weight: Tensor) -> Tensor:
+        return F.rms_norm(states, (self.config.hidden_size,), weight, self.config.norm_epsilon)
+
+    def _turned(self, qkv: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Query and key by position, and value: each [tokens, heads, size]."""
+        config = self.config
+        heads = qkv.view(len(qkv), -1, config.head_size)
+        turned = turn(heads[:, : config.heads + config.key_value_heads], cosine, sine)
+        return turned[:, : config.heads], turned[:, config.heads :], heads[:, config.heads + config.key_value_heads :]
+
+
+class _Linear:
+    """One layer's linear maps, each with the adapters' updates on the tokens that they are for."""
+
+    def __init__(self, layer: int, patched: Sequence[Patched]) -> None:
+        self._layer = layer
+        self._patched = patched
+
+    def __call__(self, group: str, inputs: Tensor, weight: Tensor) -> Tensor:
+        outputs = F.linear(inputs, weight)
+        for part in self._patched:
+            patch = part.adapter.patch(self._layer, group)
+            if patch is not None:
+                patch.add_to(outputs[part.start : part.stop], inputs[part.start : part.stop])
+        return outputs
+
+
+def _layer(weights: dict[str, Tensor], number: int) -> Layer:
+    prefix = f"model.layers.{number}"
+    return Layer(
+        attention_norm=weights[f"{prefix}.input_layernorm.weight"],
+        qkv=fuse(weights, number, "self_attn.qkv"),
+        output=fuse(weights, number, "self_attn.o"),
+        mlp_norm=weights[f"{prefix}.post_attention_layernorm.weight"],
+        gate_up=fuse(weights, number, "mlp.gate_up"),
+        down=fuse(weights, number, "mlp.down"),
+    )

@@ -1,0 +1,51 @@
+"""What is asked, as tokens. Joins the dialect and the tokenizer; knows no model and no HTTP."""
+
+from outcrop.inference.dialect import ChatAsked, ChatMessage, TokenizeAsked
+from outcrop.text import Tokenizer, TokenStream
+
+
+class Prompts:
+    """Prompts of one checkpoint."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def raw(self, prompt: str | list[int]) -> list[int]:
+        """A raw prompt. Special tokens that it spells count: whoever writes raw prompts writes the template too.
+
+        It begins with bos exactly once, spelled or not. Tokens are taken as they are. Raises ValueError.
+        """
+        if isinstance(prompt, list):
+            return self._checked(prompt)
+        tokens = self._tokenizer.encode(prompt, special=True)
+        bos = self._tokenizer.bos_id
+        return tokens if bos is None or tokens[:1] == [bos] else [bos, *tokens]
+
+    def chat(self, asked: ChatAsked | TokenizeAsked) -> list[int]:
+        """A conversation in the checkpoint's template. Special tokens that it spells are plain text."""
+        assert isinstance(asked.messages, list)
+        return self._tokenizer.render_chat(
+            [_as_dict(message) for message in asked.messages],
+            add_generation_prompt=asked.add_generation_prompt and not asked.continue_final_message,
+            continue_final_message=asked.continue_final_message,
+        )
+
+    def tokenized(self, asked: TokenizeAsked) -> list[int]:
+        """Either of the two. Raises ValueError where it is not exactly one."""
+        if isinstance(asked.prompt, str) == isinstance(asked.messages, list):
+            raise ValueError("Say either `prompt` or `messages`.")
+        return self.raw(asked.prompt) if isinstance(asked.prompt, str) else self.chat(asked)
+
+    def stream(self) -> TokenStream:
+        """A decoder for one answer's tokens."""
+        return self._tokenizer.stream()
+
+    def _checked(self, tokens: list[int]) -> list[int]:
+        size = self._tokenizer.vocabulary_size
+        if any(not 0 <= token < size for token in tokens):
+            raise ValueError(f"Tokens go from 0 to {size - 1}.")
+        return tokens
+
+
+def _as_dict(message: ChatMessage) -> dict[str, str]:
+    return {"role": message.role, "content": message.content}

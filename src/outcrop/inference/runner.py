@@ -1,0 +1,76 @@
+"""Do: runs a decided step on tensors and says which tokens were chosen. The only file that joins plan and tensors."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import torch
+
+from outcrop.inference.attention import Place, SpanAttention
+from outcrop.inference.cache import Cache
+from outcrop.inference.models import Model
+from outcrop.inference.network import Network, Patched
+from outcrop.inference.sampler import choose
+from outcrop.inference.scheduler import Span, Step
+
+
+class Runner:
+    """Runs steps against one cache. Spans of models that share weights run in one forward pass."""
+
+    def __init__(self, cache: Cache, device: torch.device) -> None:
+        self._cache = cache
+        self._device = device
+
+    @torch.inference_mode()
+    def do(self, step: Step) -> list[int]:
+        """The token chosen for each span that chooses, in the step's order."""
+        self._cache.prepare(step.moves, step.rows, step.length)
+        chosen: dict[int, int] = {}
+        for network, spans in _by_weights(step.spans).items():
+            choosing = [span for span in spans if span.chooses]
+            chosen.update(zip(map(id, choosing), self._run(network, spans), strict=True))
+        return [chosen[id(span)] for span in step.spans if span.chooses]
+
+    def _run(self, network: Network, spans: Sequence[Span]) -> list[int]:
+        places = [Place(span.answer.row, span.start, len(span.tokens)) for span in spans]
+        attention = SpanAttention(self._cache, places, self._device)
+        tokens = torch.tensor([token for span in spans for token in span.tokens], device=self._device)
+        states = network.forward(tokens, attention.positions, attention, _patched(spans))
+        choosing = [span for span in spans if span.chooses]
+        if not choosing:
+            return []
+        logits = network.logits(states[_last_tokens(spans)])
+        return choose(logits, [span.answer.sampling for span in choosing], [span.draw for span in choosing])
+
+
+def _by_weights(spans: Sequence[Span]) -> dict[Network, list[Span]]:
+    groups: dict[Network, list[Span]] = {}
+    for span in spans:
+        groups.setdefault(_model(span).network, []).append(span)
+    return groups
+
+
+def _patched(spans: Sequence[Span]) -> list[Patched]:
+    """The slices of the flat tokens that an adapter is for."""
+    found, at = [], 0
+    for model, group in groupby(spans, _model):
+        count = sum(len(span.tokens) for span in group)
+        if model.adapter is not None:
+            found.append(Patched(at, at + count, model.adapter))
+        at += count
+    return found
+
+
+def _last_tokens(spans: Sequence[Span]) -> list[int]:
+    """Where the last token lies of each span that chooses."""
+    found, at = [], 0
+    for span in spans:
+        at += len(span.tokens)
+        if span.chooses:
+            found.append(at - 1)
+    return found
+
+
+def _model(span: Span) -> Model:
+    model = span.answer.model
+    assert isinstance(model, Model)
+    return model

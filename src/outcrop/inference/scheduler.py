@@ -1,0 +1,208 @@
+"""Decide and absorb: which tokens run in the next step, and what their results mean. Plain Python, no tensor.
+
+Every running answer has a row of the cache and two lengths: the tokens that are known and those that are cached. A
+step runs, for each row, the known tokens that are not cached yet (a prompt in pieces, or the one token just chosen)
+and, where that reaches the last known token, chooses the next. Prompts and answers need no other distinction.
+
+The cache is a rectangle: rows times the longest answer promised. A request is admitted only if the rectangle stays
+within the budget to the end of every answer, so nothing is ever evicted.
+"""
+
+from collections import deque
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from random import Random
+
+from outcrop.inference.asking import Finish, FinishReason, Progress, Sampling, Tokens, Writer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one engine may hold at once."""
+
+    rows: int
+    cache_tokens: int
+    context_tokens: int
+    prefill_tokens: int = 512
+    """Prompt tokens in one step: bounds how long the answers under way wait for a newcomer's prompt."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Answer:
+    """One request on its way. `model` is opaque here: answers of one model run side by side."""
+
+    prompt: Tokens
+    sampling: Sampling
+    model: Hashable
+    writer: Writer
+    known: list[int] = field(default_factory=list)
+    cached: int = 0
+    row: int = -1
+    cancelled: bool = False
+    dice: Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.known = list(self.prompt)
+        self.dice = Random(self.sampling.seed)
+
+    @property
+    def output_tokens(self) -> int:
+        """Tokens chosen so far, an end token included."""
+        return len(self.known) - len(self.prompt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Tokens of one answer in one step, at positions `start` and on. `chooses`: the next token is to be chosen."""
+
+    answer: Answer
+    start: int
+    tokens: tuple[int, ...]
+    chooses: bool
+    draw: float
+    """A number in [0, 1) of the answer's own, so that a seed gives the same text in any company."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A row of the cache that takes the place of a free one, so that rows stay together."""
+
+    source: int
+    target: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What to do next: the moves first, then the spans, those of one model side by side."""
+
+    moves: tuple[Move, ...]
+    spans: tuple[Span, ...]
+    rows: int
+    length: int
+    """Rows and positions that the cache must have."""
+
+
+class Scheduler:
+    """The answers that wait and those that run."""
+
+    def __init__(self, limits: Limits, end_tokens: frozenset[int]) -> None:
+        self.limits = limits
+        self._end_tokens = end_tokens
+        self._waiting: deque[Answer] = deque()
+        self._running: list[Answer] = []
+        self._moves: list[Move] = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits or runs."""
+        return bool(self._waiting or self._running)
+
+    def submit(self, answer: Answer) -> None:
+        """Queue an answer; first come, first served."""
+        self._waiting.append(answer)
+
+    def answers(self) -> list[Answer]:
+        """Everything that waits or runs."""
+        return [*self._running, *self._waiting]
+
+    def clear(self) -> None:
+        """Forget everything: after a failure of the step itself."""
+        self._waiting.clear()
+        self._running.clear()
+        self._moves.clear()
+
+    def decide(self) -> Step | None:
+        """The next step, or None where nothing is to be done."""
+        self._drop_cancelled()
+        self._admit()
+        spans = _side_by_side(self._spans())
+        if not spans:
+            return None
+        moves, self._moves = tuple(self._moves), []
+        length = max(span.start + len(span.tokens) for span in spans)
+        return Step(moves=moves, spans=spans, rows=len(self._running), length=length)
+
+    def absorb(self, step: Step, chosen: list[int]) -> list[tuple[Answer, Progress]]:
+        """Take in the tokens chosen (one for each span that chooses, in order) and say what they mean."""
+        tokens = iter(chosen)
+        said = []
+        for span in step.spans:
+            span.answer.cached = span.start + len(span.tokens)
+            if span.chooses:
+                said.append((span.answer, self._take(span.answer, next(tokens))))
+        for answer, progress in said:
+            if progress.finish is not None:
+                self._retire(answer)
+        return said
+
+    def _take(self, answer: Answer, token: int) -> Progress:
+        answer.known.append(token)
+        if token in self._end_tokens:
+            return self._last(answer, "", "stop")
+        text, stop = answer.writer.push(token)
+        if stop is not None:
+            finish = Finish(reason="stop", stop_string=stop)
+            return Progress(text=text, output_tokens=answer.output_tokens, finish=finish)
+        if answer.output_tokens >= _promised(answer, self.limits):
+            return self._last(answer, text, "length")
+        return Progress(text=text, output_tokens=answer.output_tokens)
+
+    def _last(self, answer: Answer, text: str, reason: FinishReason) -> Progress:
+        tail, stop = answer.writer.finish()
+        finish = Finish(reason="stop" if stop is not None else reason, stop_string=stop)
+        return Progress(text=text + tail, output_tokens=answer.output_tokens, finish=finish)
+
+    def _spans(self) -> Iterator[Span]:
+        room = self.limits.prefill_tokens
+        for answer in self._running:
+            pending = len(answer.known) - answer.cached
+            count = pending if pending == 1 else min(pending, room)
+            if count == 0:
+                continue
+            room -= count if pending > 1 else 0
+            tokens = tuple(answer.known[answer.cached : answer.cached + count])
+            draw = answer.dice.random() if count == pending else 0.0
+            yield Span(answer=answer, start=answer.cached, tokens=tokens, chooses=count == pending, draw=draw)
+
+    def _admit(self) -> None:
+        while self._waiting and self._fits(self._waiting[0]):
+            answer = self._waiting.popleft()
+            answer.row = len(self._running)
+            self._running.append(answer)
+
+    def _fits(self, answer: Answer) -> bool:
+        rows = len(self._running) + 1
+        longest = max(_whole(one, self.limits) for one in (*self._running, answer))
+        return rows <= self.limits.rows and rows * longest <= self.limits.cache_tokens
+
+    def _drop_cancelled(self) -> None:
+        self._waiting = deque(answer for answer in self._waiting if not answer.cancelled)
+        for answer in [answer for answer in self._running if answer.cancelled]:
+            self._retire(answer)
+
+    def _retire(self, answer: Answer) -> None:
+        """Free the answer's row; the last row moves into it."""
+        last = self._running.pop()
+        if last is not answer:
+            self._moves.append(Move(source=last.row, target=answer.row, length=last.cached))
+            last.row = answer.row
+            self._running[answer.row] = last
+        answer.row = -1
+
+
+def _promised(answer: Answer, limits: Limits) -> int:
+    """The most tokens that the answer may have."""
+    return min(answer.sampling.max_tokens, limits.context_tokens - len(answer.prompt))
+
+
+def _whole(answer: Answer, limits: Limits) -> int:
+    return len(answer.prompt) + _promised(answer, limits)
+
+
+def _side_by_side(spans: Iterator[Span]) -> tuple[Span, ...]:
+    """The spans, those of one model together, models in order of first appearance."""
+    groups: dict[Hashable, list[Span]] = {}
+    for span in spans:
+        groups.setdefault(span.answer.model, []).append(span)
+    return tuple(span for group in groups.values() for span in group)

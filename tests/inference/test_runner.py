@@ -1,0 +1,143 @@
+"""The engine says token for token what transformers' generate says, whatever else runs beside."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from outcrop.domain.errors import SettingsError
+from outcrop.inference.asking import Sampling
+from outcrop.inference.cache import Cache
+from outcrop.inference.models import Models
+from outcrop.inference.runner import Runner
+from outcrop.inference.scheduler import Answer, Limits, Scheduler
+from outcrop.modeling.config import LlamaConfig
+
+CPU = torch.device("cpu")
+Expected = Callable[[str, list[int], int], list[int]]
+
+
+class Silent:
+    def push(self, token: int) -> tuple[str, str | None]:
+        return "", None
+
+    def finish(self) -> tuple[str, str | None]:
+        return "", None
+
+
+@pytest.fixture(scope="module")
+def models(checkpoint: Path, adapters: dict[str, Path], other_weights: Path) -> Models:
+    loaded = Models(checkpoint, LlamaConfig.load(checkpoint), CPU)
+    for name, folder in adapters.items():
+        loaded.load(name, folder)
+    loaded.load("full", other_weights)
+    return loaded
+
+
+def ragged_prompt(number: int, length: int) -> list[int]:
+    return [0, *(random.Random(number).randrange(4, 320) for _ in range(length - 1))]
+
+
+def asked(models: Models, name: str, prompt: list[int], sampling: Sampling) -> Answer:
+    return Answer(prompt=prompt, sampling=sampling, model=models.find(name), writer=Silent())
+
+
+def run_staggered(scheduler: Scheduler, runner: Runner, answers: list[Answer], gap: int) -> None:
+    """A newcomer every `gap` steps."""
+    coming, steps = list(answers), 0
+    while coming or scheduler.busy:
+        if coming and steps % gap == 0:
+            scheduler.submit(coming.pop(0))
+        step = scheduler.decide()
+        if step is not None:
+            scheduler.absorb(step, runner.do(step))
+        steps += 1
+
+
+def parts(checkpoint: Path, rows: int = 6, cache_tokens: int = 2048, prefill: int = 32) -> tuple[Scheduler, Runner]:
+    config = LlamaConfig.load(checkpoint)
+    limits = Limits(rows=rows, cache_tokens=cache_tokens, context_tokens=config.context_tokens, prefill_tokens=prefill)
+    return Scheduler(limits, frozenset()), Runner(Cache(config, cache_tokens, CPU), CPU)
+
+
+@pytest.mark.parametrize(("rows", "cache_tokens"), [(6, 2048), (3, 400), (1, 192)])
+def test_ragged_staggered_mixed_models_equal_generate(
+    checkpoint: Path, models: Models, expected: Expected, rows: int, cache_tokens: int
+) -> None:
+    scheduler, runner = parts(checkpoint, rows, cache_tokens)
+    names = ["base", "a", "b", "a", "full", "c", "base", "b", "c", "full"]
+    answers = [
+        asked(models, name, ragged_prompt(at, 3 + 11 * at), Sampling(max_tokens=8 + 3 * at, seed=0, temperature=0.0))
+        for at, name in enumerate(names)
+    ]
+    run_staggered(scheduler, runner, answers, gap=3)
+    for name, answer in zip(names, answers, strict=True):
+        wanted = expected(name, list(answer.prompt), answer.sampling.max_tokens)
+        assert answer.known[len(answer.prompt) :] == wanted
+
+
+def test_models_differ_so_that_equality_means_something(expected: Expected) -> None:
+    said = {name: tuple(expected(name, ragged_prompt(1, 10), 12)) for name in ("base", "a", "b", "c", "full")}
+    assert len(set(said.values())) == len(said)
+
+
+def test_a_seed_gives_the_same_text_alone_and_in_company(checkpoint: Path, models: Models) -> None:
+    def seeded(seed: int) -> Answer:
+        sampling = Sampling(max_tokens=24, seed=seed, temperature=0.9, top_p=0.95, top_k=50)
+        return asked(models, "a", ragged_prompt(3, 20), sampling)
+
+    alone, beside, other = seeded(7), seeded(7), seeded(8)
+    run_staggered(*parts(checkpoint), [alone], gap=1)
+    company = [asked(models, name, ragged_prompt(at, 30), Sampling(max_tokens=30, seed=at)) for at, name in
+               enumerate(["base", "b", "full", "c"])]  # fmt: skip
+    run_staggered(*parts(checkpoint), [*company[:2], beside, other, *company[2:]], gap=2)
+    assert alone.known == beside.known
+    assert alone.known != other.known
+
+
+def test_a_cancelled_answer_leaves_the_others_exact(checkpoint: Path, models: Models, expected: Expected) -> None:
+    scheduler, runner = parts(checkpoint)
+    greedy = Sampling(max_tokens=20, seed=0, temperature=0.0)
+    answers = [asked(models, "base", ragged_prompt(at, 12 + at), greedy) for at in range(4)]
+    for answer in answers:
+        scheduler.submit(answer)
+    for steps in range(40):
+        answers[0].cancelled = steps >= 4
+        step = scheduler.decide()
+        if step is None:
+            break
+        scheduler.absorb(step, runner.do(step))
+    assert answers[0].output_tokens < 20
+    for answer in answers[1:]:
+        assert answer.known[len(answer.prompt) :] == expected("base", list(answer.prompt), 20)
+
+
+def test_the_cache_stays_within_its_budget(checkpoint: Path, models: Models) -> None:
+    config = LlamaConfig.load(checkpoint)
+    cache = Cache(config, 400, CPU)
+    scheduler, _ = parts(checkpoint, rows=8, cache_tokens=400)
+    runner, largest = Runner(cache, CPU), 0
+    for at in range(8):
+        scheduler.submit(asked(models, "base", ragged_prompt(at, 10 + 12 * at), Sampling(max_tokens=40, seed=at)))
+    while (step := scheduler.decide()) is not None:
+        scheduler.absorb(step, runner.do(step))
+        rows, positions = cache.shape
+        largest = max(largest, rows * positions)
+    assert 0 < largest <= 400
+
+
+def test_an_adapter_that_does_not_fit_is_refused(models: Models, adapters: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "adapter_model.safetensors").write_bytes((adapters["a"] / "adapter_model.safetensors").read_bytes())
+    (tmp_path / "adapter_config.json").write_text('{"r": 4, "lora_alpha": 8, "use_dora": true}')
+    with pytest.raises(SettingsError, match="use_dora"):
+        models.load("dora", tmp_path)
+    assert models.find("dora") is None
+
+
+def test_a_folder_without_weights_and_the_base_name_are_refused(models: Models, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="neither"):
+        models.load("nothing", tmp_path)
+    with pytest.raises(SettingsError, match="'base'"):
+        models.load("base", tmp_path)
