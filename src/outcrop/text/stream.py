@@ -27,7 +27,8 @@ class ByteStream:
 
     def push(self, token: int) -> str:
         """The text that is certain after this token; may be empty."""
-        return self._decoder.decode(self._token_bytes[token])
+        # A checkpoint may have more rows than its tokenizer has tokens: such a token says nothing.
+        return self._decoder.decode(self._token_bytes[token] if token < len(self._token_bytes) else b"")
 
     def finish(self) -> str:
         """What is left at the end; an unfinished character becomes U+FFFD."""
