@@ -1,9 +1,13 @@
 """A tiny random Llama with a tokenizer, adapters on it, and the engine as a process of its own."""
 
 import json
-from collections.abc import Callable
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -125,3 +129,42 @@ def expected(
         return made[0, len(prompt) :].tolist()
 
     return generate
+
+
+@pytest.fixture(scope="session")
+def engine(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator["EngineProcess"]:
+    process = EngineProcess(checkpoint, tmp_path_factory.mktemp("run") / "engine.sock")
+    yield process
+    process.end()
+
+
+class EngineProcess:
+    """`python -m outcrop.inference` and a client on its socket."""
+
+    def __init__(self, checkpoint: Path, socket: Path) -> None:
+        self.socket = socket
+        began = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "outcrop.inference", "--checkpoint", str(checkpoint), "--socket", str(socket)]
+        )
+        self.client = httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://engine", timeout=60)
+        until(socket.exists)
+        self.start_s = time.monotonic() - began
+
+    def end(self) -> None:
+        self.client.close()
+        self.process.terminate()
+        self.process.wait(10)
+
+
+@pytest.fixture(name="until", scope="session")
+def _until() -> Callable[..., None]:
+    return until
+
+
+def until(condition: Callable[[], bool], deadline_s: float = 60.0) -> None:
+    """Wait for a condition, not for a time."""
+    give_up = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < give_up, "the condition never came true"
+        time.sleep(0.01)

@@ -16,6 +16,7 @@ from outcrop.domain.lifeline import die_with_parent
 
 ROWS = 16
 CACHE_MIB = 1024
+BACKLOG = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,15 +80,16 @@ def _load(arguments: Arguments) -> Starlette:
 
 
 def _listening(path: Path) -> socket.socket:
-    """A socket that only this user can connect to."""
-    path.unlink(missing_ok=True)
+    """A socket that only this user can connect to. Its name appears when it listens, not before."""
+    unready = path.with_name(f"{path.name}.{os.getpid()}")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     old = os.umask(0o177)
     try:
-        listener.bind(str(path))
+        listener.bind(str(unready))
     finally:
         os.umask(old)
-    listener.listen(512)
+    listener.listen(BACKLOG)
+    unready.rename(path)
     return listener
 
 
