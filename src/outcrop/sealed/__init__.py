@@ -7,6 +7,7 @@ place are refused.
 
 from outcrop.sealed.message import KEY_BYTES, new_key, open_bytes, seal_bytes
 from outcrop.sealed.piece import PIECE_BYTES
+from outcrop.sealed.plain_file import as_file
 from outcrop.sealed.reader import SealedReader
 from outcrop.sealed.writer import PARTIAL_SUFFIX, SealedWriter
 
@@ -16,6 +17,7 @@ __all__ = [
     "PIECE_BYTES",
     "SealedReader",
     "SealedWriter",
+    "as_file",
     "new_key",
     "open_bytes",
     "seal_bytes",

@@ -15,6 +15,7 @@ from tink import TinkError
 
 from outcrop.domain.errors import SealBroken
 from outcrop.sealed import piece
+from outcrop.sealed.plain_file import as_file
 
 CHUNK_BYTES = 1 << 20
 
@@ -53,7 +54,7 @@ class SealedReader:
 
     def as_file(self) -> io.BufferedReader:
         """A binary file on the plaintext (seek, readline); closing it closes this reader."""
-        return io.BufferedReader(_PlainFile(self), buffer_size=CHUNK_BYTES)
+        return as_file(self)
 
     def close(self) -> None:
         """Give the file back."""
@@ -131,45 +132,3 @@ class _Window(io.RawIOBase):
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
-
-
-class _PlainFile(io.RawIOBase):
-    """The plaintext as a raw file. Reading on goes on in the open stream; a seek starts another."""
-
-    def __init__(self, reader: SealedReader) -> None:
-        self._reader, self._position = reader, 0
-        self._chunks: Iterator[bytes] | None = None
-        self._rest = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._reader.size}[whence]
-        target = base + offset
-        if target < 0:
-            raise ValueError("a file has no position before its start")
-        if target != self._position:
-            self._position, self._chunks, self._rest = target, None, memoryview(b"")
-        return target
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._rest:
-            if self._chunks is None:
-                self._chunks = self._reader.pieces(self._position)
-            self._rest = memoryview(next(self._chunks, b""))
-        taken = self._rest[: len(buffer)]
-        buffer[: len(taken)] = taken
-        self._rest = self._rest[len(taken) :]
-        self._position += len(taken)
-        return len(taken)
-
-    def close(self) -> None:
-        self._reader.close()
-        super().close()
