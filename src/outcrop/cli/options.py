@@ -1,5 +1,6 @@
 """What several commands take: the home folder and the server that runs on it. Knows no command."""
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def running_server(home: Path) -> RunningServer:
 
 def environment(home: Path) -> dict[str, str]:
     """The variables that point any AWS client at the server on this home, with the administrator's key."""
-    from outcrop.store.home import open_home  # noqa: PLC0415  (the database is slow to import; help texts need none)
+    from outcrop.store.home import open_home
 
     server = running_server(home)
     key_id, secret = open_home(Settings(home=home.resolve())).administrator()
@@ -64,3 +65,56 @@ def environment(home: Path) -> dict[str, str]:
         "AWS_DEFAULT_REGION": DEFAULT_REGION,
     }
     return {**variables, "AWS_CA_BUNDLE": server.ca} if server.ca else variables
+
+
+class Clients:
+    """boto3 clients for the server on a home, made when first asked for, each the same as any user's."""
+
+    def __init__(self, variables: dict[str, str], region: str) -> None:
+        import boto3
+
+        self._session = boto3.Session(variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"])
+        self._common = {
+            "endpoint_url": variables["AWS_ENDPOINT_URL"],
+            "region_name": region,
+            "verify": variables.get("AWS_CA_BUNDLE"),
+        }
+
+    def client(self, service: str) -> Any:
+        """A new client of one service."""
+        return self._session.client(service, **self._common)
+
+    @functools.cached_property
+    def bedrock(self) -> Any:
+        """The control plane."""
+        return self.client("bedrock")
+
+    @functools.cached_property
+    def runtime(self) -> Any:
+        """The runtime."""
+        return self.client("bedrock-runtime")
+
+    @functools.cached_property
+    def s3(self) -> Any:
+        """Buckets and objects."""
+        return self.client("s3")
+
+    @functools.cached_property
+    def iam(self) -> Any:
+        """Roles and policies."""
+        return self.client("iam")
+
+    @functools.cached_property
+    def kms(self) -> Any:
+        """Keys."""
+        return self.client("kms")
+
+    @functools.cached_property
+    def sts(self) -> Any:
+        """Who am I."""
+        return self.client("sts")
+
+
+def clients(home: Path, region: str = DEFAULT_REGION) -> Clients:
+    """Clients with the administrator's key for the server that runs on a home."""
+    return Clients(environment(home), region)

@@ -48,7 +48,7 @@ def serve(home: Path, host: str, port: int, tls: bool, job_slots: int) -> None:
 
 def run(settings: Settings) -> None:
     """Serve until a signal comes."""
-    from outcrop.store.home import open_home  # noqa: PLC0415  (the database: only this command needs it)
+    from outcrop.store.home import open_home
 
     home = open_home(settings)
     _log_to(settings.logs_folder / "server.log")
@@ -58,7 +58,7 @@ def run(settings: Settings) -> None:
 
 
 def _ground(settings: Settings, home: "Home") -> "Ground":
-    from outcrop.services.call import Ground  # noqa: PLC0415
+    from outcrop.services.call import Ground
 
     return Ground(
         settings=settings,
@@ -71,7 +71,7 @@ def _ground(settings: Settings, home: "Home") -> "Ground":
 
 
 async def _serve(settings: Settings, ground: "Ground") -> None:
-    from outcrop.server import serve as server  # noqa: PLC0415
+    from outcrop.server import serve as server
 
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,1 +1,1 @@
-"""Claims jobs, launches children, watches, settles; keeps the engines that provisioned models need. Never imports torch."""
+"""Claims jobs, launches children, watches, settles; keeps the engines that answer. Never imports torch."""

@@ -35,10 +35,8 @@ class Child:
     def stop(self, grace_s: float = GRACE_S) -> None:
         """SIGTERM to the whole group, SIGKILL after the grace. Returns when the child is gone."""
         _signal_group(self.process.pid, signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(grace_s)
-        except subprocess.TimeoutExpired:
-            pass  # it had its chance
         _signal_group(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.forget()
@@ -50,7 +48,7 @@ class Child:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """What to start: `python -m module`, its talk in a log file; with `piped`, its standard input and output on pipes."""
+    """What to start: `python -m module`, its talk in a log; with `piped`, its standard input and output on pipes."""
 
     module: str
     arguments: Sequence[str]

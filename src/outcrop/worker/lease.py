@@ -18,6 +18,10 @@ class StopRequested(Exception):
     """Somebody asked for this job to stop."""
 
 
+class Closing(Exception):
+    """This worker is about to end: the job is to be handed back."""
+
+
 class Lost(Exception):
     """Another worker has this job now, or the row is gone."""
 
@@ -25,8 +29,11 @@ class Lost(Exception):
 class Lease:
     """Beats in a thread of its own; `check()` tells the phases what the beats heard."""
 
-    def __init__(self, beat: Callable[[], bool], lease_s: float, lost: type[Exception]) -> None:
+    def __init__(
+        self, beat: Callable[[], bool], lease_s: float, lost: type[Exception], closing: threading.Event
+    ) -> None:
         self._beat = beat
+        self._closing = closing
         self._lost_error = lost
         self._lease_s = lease_s
         self._every_s = lease_s / BEATS_A_LEASE
@@ -39,16 +46,20 @@ class Lease:
         self._thread.start()
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None) -> None:
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
         self._ended.set()
         self._thread.join()
 
     def check(self) -> None:
-        """Raise `Lost` or `StopRequested` if that is what came back."""
+        """Raise `Lost`, `StopRequested` or `Closing` if that is so."""
         if self._lost.is_set():
             raise Lost
         if self._stop.is_set():
             raise StopRequested
+        if self._closing.is_set():
+            raise Closing
 
     def _run(self) -> None:
         beaten = time.monotonic()

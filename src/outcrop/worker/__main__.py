@@ -1,0 +1,36 @@
+"""`python -m outcrop.worker --home DIR`: the worker's process. Started by `outcrop serve`."""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from outcrop.config import Settings
+from outcrop.domain.lifeline import die_with_parent
+from outcrop.worker.ground import open_ground
+from outcrop.worker.loop import Worker
+
+
+def main() -> int:
+    """Work until SIGTERM or SIGINT."""
+    die_with_parent()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    Worker(open_ground(_settings())).run(ended)
+    return 0
+
+
+def _settings() -> Settings:
+    parser = argparse.ArgumentParser(prog="outcrop.worker")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--job-slots", type=int, default=2)
+    asked = parser.parse_args()
+    return Settings(home=asked.home, job_slots=asked.job_slots)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

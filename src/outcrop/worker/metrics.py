@@ -1,0 +1,45 @@
+"""A running job's metrics, written to the user's bucket while it trains. Knows nothing of the child that makes them."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from outcrop.domain.events import Event, Step, Validation
+from outcrop.worker import artifacts
+from outcrop.worker.access import Place, RoleAccess
+
+WRITE_EVERY = timedelta(seconds=2)
+CSV = "text/csv"
+
+
+class MetricsFiles:
+    """Collects what a child says; the files in the bucket are never more than two seconds behind."""
+
+    def __init__(self, access: RoleAccess, folder: Place, clock: Callable[[], datetime]) -> None:
+        self._access = access
+        self._folder = folder
+        self._clock = clock
+        self._written = clock()
+        self._steps: list[Step] = []
+        self._validations: list[Validation] = []
+
+    def take(self, event: Event) -> None:
+        """Remember a step or a validation; write when it is time."""
+        match event:
+            case Step():
+                self._steps.append(event)
+            case Validation():
+                self._validations.append(event)
+        if self._clock() - self._written >= WRITE_EVERY:
+            self.write()
+
+    def write(self) -> None:
+        """Put the files as they are now. Validation files only exist where there was something to validate."""
+        self._put(artifacts.TRAINING_FILE, artifacts.training_csv(self._steps))
+        if self._validations:
+            content = artifacts.validation_csv(self._validations)
+            for name in artifacts.VALIDATION_FILES:
+                self._put(name, content)
+        self._written = self._clock()
+
+    def _put(self, name: str, content: bytes) -> None:
+        self._access.put(Place(self._folder.bucket, self._folder.key + name), content, CSV)

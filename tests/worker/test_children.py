@@ -1,0 +1,95 @@
+"""Children are stopped whole, and what a crash left behind is killed by the next start."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from outcrop.worker import children
+
+PATIENCE_S = 10.0
+
+
+def _launch(tmp_path: Path, code: str, monkeypatch: pytest.MonkeyPatch) -> children.Child:
+    (tmp_path / "a_child.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    launch = children.Launch(module="a_child", arguments=[], log=tmp_path / "child.log", piped=True)
+    return children.start(launch, tmp_path / "processes")
+
+
+def _first_line(child: children.Child) -> str:
+    assert child.process.stdout is not None
+    return child.process.stdout.readline().decode().strip()
+
+
+def _close(child: children.Child) -> None:
+    for pipe in (child.process.stdin, child.process.stdout):
+        if pipe is not None:
+            pipe.close()
+
+
+DEAF_WITH_GRANDCHILD = """
+import signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(grandchild.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_deaf_child_and_its_own_children_are_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    child = _launch(tmp_path, DEAF_WITH_GRANDCHILD, monkeypatch)
+    grandchild = psutil.Process(int(_first_line(child)))
+    child.stop(grace_s=0.1)
+    assert not child.running()
+    _, alive = psutil.wait_procs([grandchild], timeout=PATIENCE_S)
+    assert not alive
+    assert not list((tmp_path / "processes").iterdir())
+    _close(child)
+
+
+def test_an_orphan_is_killed_by_its_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    child = _launch(tmp_path, DEAF_WITH_GRANDCHILD, monkeypatch)
+    _first_line(child)
+    assert children.kill_orphans(tmp_path / "processes") == 1
+    assert not psutil.pid_exists(child.process.pid)
+    child.process.wait()
+    assert not list((tmp_path / "processes").iterdir())
+    _close(child)
+
+
+def test_another_process_with_a_recorded_number_is_left_alone(tmp_path: Path) -> None:
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    record = {"pid": stranger.pid, "started": psutil.Process(stranger.pid).create_time() - 60}
+    (tmp_path / "1.json").write_text(json.dumps(record))
+    assert children.kill_orphans(tmp_path) == 0
+    assert stranger.poll() is None
+    stranger.kill()
+    stranger.wait()
+
+
+def test_a_record_cut_short_by_a_crash_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "1.json").write_text('{"pid": 1')
+    assert children.kill_orphans(tmp_path) == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_child_does_not_inherit_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
+    code = "import os; print([name for name in os.environ if name.startswith('AWS_')], flush=True)"
+    child = _launch(tmp_path, code, monkeypatch)
+    assert _first_line(child) == "[]"
+    child.stop()
+    _close(child)
+
+
+def test_the_log_of_a_child_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    child = _launch(tmp_path, "import sys; print('hello', file=sys.stderr)", monkeypatch)
+    child.process.wait(PATIENCE_S)
+    assert (tmp_path / "child.log").read_text() == "hello\n"
+    assert (tmp_path / "child.log").stat().st_mode & 0o077 == 0
+    child.stop()
+    _close(child)
