@@ -38,8 +38,10 @@ class Page:
 class Listing:
     """Pages of `columns` of one table; `tests` says what each filter means. The table has `created_at` and `id`."""
 
-    def __init__(self, table: sa.Table, columns: Sequence[sa.ColumnElement[Any]], tests: Mapping[str, Test]) -> None:
+    def __init__(self, table: sa.Table, columns: Sequence[sa.Column[Any]], tests: Mapping[str, Test]) -> None:
         self._table, self._columns, self._tests = table, columns, tests
+        names = [column.name for column in columns]
+        self._moment_at, self._id_at = names.index("created_at"), names.index("id")
         self._prepared: dict[tuple[object, ...], _Prepared] = {}
 
     def rows(self, connection: sa.Connection, page: Page) -> list[tuple[Any, ...]]:
@@ -52,6 +54,10 @@ class Listing:
         if prepared is None:
             prepared = self._prepared[key] = _Prepared(self._statement(page), connection.dialect)
         return prepared.rows(connection, values)
+
+    def position(self, row: tuple[Any, ...]) -> Position:
+        """Where a page ends that ends with this row."""
+        return Position(row[self._moment_at], row[self._id_at])
 
     def _statement(self, page: Page) -> sa.Select[Any]:
         """The statement of every page that has the same filters and order."""

@@ -1,0 +1,87 @@
+"""Foundation models: what can be customized, and what answers. Knows nothing of checkpoints but their names."""
+
+from typing import Any
+
+from outcrop import families
+from outcrop.domain import arn as arns
+from outcrop.domain.errors import ResourceNotFoundException
+from outcrop.families.catalogue import Catalogue
+from outcrop.services.bedrock import bases
+from outcrop.services.call import Call, Operation
+
+NAME_LIMIT = 20  # the API's own limit for modelName
+LISTED_CUSTOMIZATIONS = ("FINE_TUNING", "CONTINUED_PRE_TRAINING", "DISTILLATION")
+
+
+def list_foundation_models(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """Every foundation model that passes the filters; this list has no pages."""
+    catalogue = Catalogue.load(call.ground.settings.catalogue_file)
+    found = (model for model in families.MODELS.values() if _passes(model, request))
+    return {"modelSummaries": [_described(call, model, catalogue) for model in found]}
+
+
+def get_foundation_model(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """One foundation model, by id or ARN."""
+    model = _known(call, request["modelIdentifier"])
+    catalogue = Catalogue.load(call.ground.settings.catalogue_file)
+    return {"modelDetails": _described(call, model, catalogue)}
+
+
+def get_foundation_model_availability(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """Whatever is listed may be used, in every Region: there is no agreement to sign."""
+    model = _known(call, request["modelId"])
+    return {
+        "modelId": model.model_id,
+        "agreementAvailability": {"status": "AVAILABLE"},
+        "authorizationStatus": "AUTHORIZED",
+        "entitlementAvailability": "AVAILABLE",
+        "regionAvailability": "AVAILABLE",
+    }
+
+
+def _known(call: Call, identifier: str) -> families.FoundationModel:
+    model = bases.find_foundation(call, identifier)
+    if model is None:
+        raise ResourceNotFoundException(f"Could not find a foundation model {identifier} in this Region.")
+    return model
+
+
+def _passes(model: families.FoundationModel, request: dict[str, Any]) -> bool:
+    asked = {
+        "byProvider": (model.provider,),
+        "byCustomizationType": model.customizations,
+        "byOutputModality": model.output_modalities,
+        "byInferenceType": model.inference_types,
+    }
+    return all(request[name] in having for name, having in asked.items() if name in request)
+
+
+def _described(call: Call, model: families.FoundationModel, catalogue: Catalogue) -> dict[str, Any]:
+    return {
+        "modelArn": arns.foundation_model(call.region, model.model_id),
+        "modelId": model.model_id,
+        "modelName": _name(model, catalogue),
+        "providerName": model.provider,
+        "inputModalities": list(model.input_modalities),
+        "outputModalities": list(model.output_modalities),
+        "responseStreamingSupported": model.streaming,
+        "customizationsSupported": [kind for kind in model.customizations if kind in LISTED_CUSTOMIZATIONS],
+        "inferenceTypesSupported": list(model.inference_types),
+        "modelLifecycle": {"status": model.lifecycle_status},
+    }
+
+
+def _name(model: families.FoundationModel, catalogue: Catalogue) -> str:
+    """The model's name; where another checkpoint stands in, that one's name is part of it, cut to what fits."""
+    checkpoint = catalogue.checkpoint_for(model.model_id)
+    if not checkpoint.stand_in:
+        return model.name[:NAME_LIMIT]
+    stand_in = f" ({checkpoint.name})"
+    return model.short_name[: max(0, NAME_LIMIT - len(stand_in))] + stand_in[-NAME_LIMIT:]
+
+
+OPERATIONS: dict[str, Operation] = {
+    "ListFoundationModels": list_foundation_models,
+    "GetFoundationModel": get_foundation_model,
+    "GetFoundationModelAvailability": get_foundation_model_availability,
+}

@@ -1,0 +1,64 @@
+"""Pages of a list and the tokens between them. Knows nothing of what is listed.
+
+A token says where the last page ended and which parameters it belongs to. It holds no secret and grants nothing: what a
+forged one can reach, the same list shows without it. The check is against mistakes.
+"""
+
+import binascii
+import hashlib
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Any
+
+from outcrop.domain.errors import ValidationException
+from outcrop.services.call import Call
+from outcrop.store.database import from_microseconds, to_microseconds
+from outcrop.store.listing import Listing, Page, Position
+
+DEFAULT_PAGE_SIZE = 100
+Rows = list[tuple[Any, ...]]
+
+
+def page_of(
+    call: Call, request: Mapping[str, Any], listing: Listing, filters: Mapping[str, Any]
+) -> tuple[Rows, str | None]:
+    """A page's rows and the next page's token. `filters` are the listing's, by value; a None does not filter."""
+    live = {name: value for name, value in filters.items() if value is not None}
+    live |= {"account": call.principal.account, "region": call.region}
+    size = request.get("maxResults", DEFAULT_PAGE_SIZE)
+    descending = request.get("sortOrder", "Descending") == "Descending"
+    after = _position(request["nextToken"], live, descending) if "nextToken" in request else None
+    with call.ground.database.read() as connection:
+        rows = listing.rows(connection, Page(filters=live, limit=size + 1, descending=descending, after=after))
+    if len(rows) <= size:
+        return rows, None
+    return rows[:size], _token(listing.position(rows[size - 1]), live, descending)
+
+
+def answered(member: str, summaries: list[dict[str, Any]], token: str | None) -> dict[str, Any]:
+    """The result of a List operation."""
+    return {member: summaries} if token is None else {member: summaries, "nextToken": token}
+
+
+def _token(end: Position, filters: Mapping[str, Any], descending: bool) -> str:
+    place = [to_microseconds(end.created_at), end.id]
+    return urlsafe_b64encode(json.dumps([*place, _seal(place, filters, descending)]).encode()).decode().rstrip("=")
+
+
+def _position(token: str, filters: Mapping[str, Any], descending: bool) -> Position:
+    try:
+        moment, row_id, seal = json.loads(urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        if seal == _seal([moment, row_id], filters, descending):
+            return Position(from_microseconds(moment), row_id)
+    except (ValueError, TypeError, binascii.Error):
+        pass  # not a token of ours: said below, together with a token of another list
+    raise ValidationException(
+        "The nextToken is not valid: it must come from the same operation in the same Region, "
+        "called with the same filters and sort order."
+    )
+
+
+def _seal(place: list[Any], filters: Mapping[str, Any], descending: bool) -> str:
+    text = json.dumps([place, sorted(filters.items()), descending], default=str)
+    return hashlib.blake2s(text.encode(), digest_size=8).hexdigest()
