@@ -11,7 +11,7 @@ import pytest
 from botocore.config import Config
 
 from outcrop.domain.errors import Fault
-from outcrop.identity import FindCredential, SignedRequest, authenticate
+from outcrop.identity import Expired, FindCredential, SignedRequest, authenticate
 
 Sign = Callable[..., SignedRequest]
 SERVICES = ["bedrock", "kms", "iam", "sts", "s3"]
@@ -215,6 +215,12 @@ class TestSessions:
         assert refused(sign(), "bedrock", lambda _id, _now: session, now) == "UnrecognizedClientException"
         other = dataclasses.replace(key, session_token="token-2")
         assert refused(sign(key=other), "bedrock", lambda _id, _now: session, now) == "UnrecognizedClientException"
+
+    def test_an_expired_session_is_told_so(self, sign: Sign, key: Any, now: datetime) -> None:
+        session = dataclasses.replace(key, session_token="token-1")
+        assert refused(sign(key=session), "bedrock", lambda _id, _now: Expired(), now) == "ExpiredTokenException"
+        assert refused(sign("s3", key=session), "s3", lambda _id, _now: Expired(), now) == "ExpiredToken"
+        assert refused(sign("sts", key=session), "sts", lambda _id, _now: Expired(), now) == "ExpiredToken"
 
     def test_a_token_with_a_lasting_key_is_refused(self, sign: Sign, key: Any, now: datetime) -> None:
         pretender = dataclasses.replace(key, session_token="token-1")

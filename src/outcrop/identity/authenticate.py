@@ -9,7 +9,7 @@ from outcrop.domain.errors import Fault
 from outcrop.identity.chunks import ChunkChain
 from outcrop.identity.claims import Claim, Scope, read_claim
 from outcrop.identity.refusals import Reason, refusal
-from outcrop.identity.request import Credential, FindCredential, SignedRequest
+from outcrop.identity.request import Credential, Expired, FindCredential, SignedRequest
 from outcrop.identity.sigv2 import is_v2, read_claim_v2, signature_v2
 from outcrop.identity.sigv4 import signature, signing_key
 
@@ -99,8 +99,10 @@ def _credential(
     credential = find_credential(access_key_id, now)
     if credential is None:
         raise refusal(service, Reason.UNKNOWN_KEY)
+    if isinstance(credential, Expired):
+        raise refusal(service, Reason.EXPIRED)
     if not _equal(credential.session_token or "", session_token or ""):
-        raise refusal(service, Reason.UNKNOWN_KEY, "The security token included in the request is invalid.")
+        raise refusal(service, Reason.WRONG_TOKEN)
     return credential
 
 

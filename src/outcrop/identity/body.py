@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from outcrop.domain.errors import Fault
 from outcrop.identity.authenticate import Identity
-from outcrop.identity.checksums import ALGORITHMS, HEADER_PREFIX, Checksum, declared, in_base64
+from outcrop.identity.checksums import HEADER_PREFIX, begin, declared, in_base64, promised
+from outcrop.store.checksums import Running
 from outcrop.identity.chunks import ChunkedBody
 
 _SHA256_HEX_LENGTH = 64
@@ -26,12 +27,12 @@ class CheckedBody:
         self._headers = headers
         self._identity = identity
         self._declared = declared(headers) if checksums_apply else {}
+        self._promised = promised(headers)
         self.checksums: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[bytes]:
         source, trailers = self._unwrapped()
-        running = {name: ALGORITHMS[name]() for name in (*self._declared, *self._promised())}
-        running |= self._whole_body_hashes()
+        running = {name: begin(name) for name in (*self._declared, *self._promised)} | self._whole_body_hashes()
         length = 0
         for piece in source:
             length += len(piece)
@@ -53,13 +54,8 @@ class CheckedBody:
         chunked = ChunkedBody(self._source, self._identity.chain, signed_trailer=mode.endswith("-TRAILER"))
         return chunked, chunked.trailers
 
-    def _promised(self) -> list[str]:
-        """Algorithms whose checksum is promised for the trailer."""
-        names = (name.strip().lower() for name in self._headers.get("x-amz-trailer", "").split(","))
-        return [name[len(HEADER_PREFIX) :] for name in names if name[len(HEADER_PREFIX) :] in ALGORITHMS]
-
-    def _whole_body_hashes(self) -> dict[str, Checksum]:
-        hashes: dict[str, Checksum] = {}
+    def _whole_body_hashes(self) -> dict[str, Running]:
+        hashes: dict[str, Running] = {}
         if len(self._identity.payload) == _SHA256_HEX_LENGTH:
             hashes["x-amz-content-sha256"] = hashlib.sha256()
         if "content-md5" in self._headers:
@@ -72,7 +68,7 @@ class CheckedBody:
         if stated != str(length):
             raise Fault("IncompleteBody", f"The body has {length} bytes, but {name} says {stated[:20]}.")
 
-    def _check_hashes(self, running: Mapping[str, Checksum]) -> None:
+    def _check_hashes(self, running: Mapping[str, Running]) -> None:
         sha = running.get("x-amz-content-sha256")
         if sha is not None and sha.digest().hex() != self._identity.payload:
             raise Fault(
@@ -83,9 +79,9 @@ class CheckedBody:
         if md5 is not None and in_base64(md5) != self._headers["content-md5"].strip():
             raise _bad_md5(self._headers["content-md5"])
 
-    def _check_checksums(self, running: Mapping[str, Checksum], trailers: Mapping[str, str]) -> None:
+    def _check_checksums(self, running: Mapping[str, Running], trailers: Mapping[str, str]) -> None:
         trailed = declared(trailers)
-        missing = [name for name in self._promised() if name not in trailed]
+        missing = [name for name in self._promised if name not in trailed]
         if missing:
             raise Fault("MalformedTrailerError", f"The trailer lacks {HEADER_PREFIX}{missing[0]}.")
         for name, stated in (self._declared | trailed).items():

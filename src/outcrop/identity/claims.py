@@ -10,6 +10,7 @@ from outcrop.identity.request import SignedRequest
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 _SCOPE = re.compile(r"[^/,&]+/\d{8}/([a-z0-9-]{1,64})/([a-z0-9-]{1,64})/aws4_request")
+_REGION = re.compile(r"[a-z0-9-]{1,64}")
 _STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
 
 
@@ -97,7 +98,12 @@ def _claim(service: str, parts: dict[str, str], *, session_token: str | None, ex
     if len(credential) != 5 or at is None:
         raise refusal(service, Reason.MALFORMED, "Credential must have five parts, and X-Amz-Date be a moment.")
     access_key_id, day, region, claimed_service, terminator = credential
-    if day != parts["Date"][:8] or terminator != "aws4_request" or claimed_service != service:
+    if (
+        not _REGION.fullmatch(region)
+        or day != parts["Date"][:8]
+        or terminator != "aws4_request"
+        or claimed_service != service
+    ):
         raise refusal(service, Reason.WRONG_SCOPE)
     return Claim(
         access_key_id=access_key_id,

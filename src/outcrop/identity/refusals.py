@@ -11,6 +11,8 @@ class Reason(Enum):
     UNSIGNED = auto()
     MALFORMED = auto()
     UNKNOWN_KEY = auto()
+    WRONG_TOKEN = auto()
+    EXPIRED = auto()
     MISMATCH = auto()
     WRONG_SCOPE = auto()
     SKEWED = auto()
@@ -22,6 +24,8 @@ _S3 = {
     Reason.UNSIGNED: ("AccessDenied", "Access Denied"),
     Reason.MALFORMED: ("AuthorizationHeaderMalformed", "The authorization header that you provided is not valid."),
     Reason.UNKNOWN_KEY: ("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."),
+    Reason.WRONG_TOKEN: ("InvalidToken", "The provided token is malformed or otherwise not valid."),
+    Reason.EXPIRED: ("ExpiredToken", "The provided token has expired."),
     Reason.MISMATCH: (
         "SignatureDoesNotMatch",
         "The request signature we calculated does not match the signature you provided. Check your key and signing "
@@ -36,6 +40,7 @@ _S3 = {
     Reason.BEARER: ("AccessDenied", "Access Denied"),
 }
 _UNKNOWN = "The security token included in the request is invalid."
+_EXPIRED = "The security token included in the request is expired."
 _MISMATCH = (
     "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key "
     "and signing method. Consult the service documentation for details."
@@ -44,6 +49,8 @@ _JSON = {
     Reason.UNSIGNED: ("MissingAuthenticationTokenException", "Missing Authentication Token"),
     Reason.MALFORMED: ("IncompleteSignatureException", "The authorization of this request is malformed."),
     Reason.UNKNOWN_KEY: ("UnrecognizedClientException", _UNKNOWN),
+    Reason.WRONG_TOKEN: ("UnrecognizedClientException", _UNKNOWN),
+    Reason.EXPIRED: ("ExpiredTokenException", _EXPIRED),
     Reason.MISMATCH: ("InvalidSignatureException", _MISMATCH),
     Reason.WRONG_SCOPE: ("InvalidSignatureException", "Credential should be scoped correctly."),
     Reason.SKEWED: ("InvalidSignatureException", "Signature expired or not yet current."),
@@ -57,6 +64,8 @@ _QUERY = {
     Reason.UNSIGNED: ("MissingAuthenticationToken", "Request is missing Authentication Token"),
     Reason.MALFORMED: ("IncompleteSignature", "The authorization of this request is malformed."),
     Reason.UNKNOWN_KEY: ("InvalidClientTokenId", _UNKNOWN),
+    Reason.WRONG_TOKEN: ("InvalidClientTokenId", _UNKNOWN),
+    Reason.EXPIRED: ("ExpiredToken", _EXPIRED),
     Reason.MISMATCH: ("SignatureDoesNotMatch", _MISMATCH),
     Reason.WRONG_SCOPE: ("SignatureDoesNotMatch", "Credential should be scoped correctly."),
     Reason.SKEWED: ("SignatureDoesNotMatch", "Signature expired or not yet current."),

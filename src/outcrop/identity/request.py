@@ -41,5 +41,9 @@ class Credential(Protocol):
         """The unique id of whose key it is."""
 
 
-FindCredential = Callable[[str, datetime], Credential | None]
+class Expired:
+    """What is found in place of a temporary credential whose time is over."""
+
+
+FindCredential = Callable[[str, datetime], Credential | Expired | None]
 """(access key id, now) -> the credential; None where no such key lives."""

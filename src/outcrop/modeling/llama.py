@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from outcrop.modeling.config import LlamaConfig
-from outcrop.modeling.fused import rms_norm, swiglu
+from outcrop.modeling.fused import head_loss, rms_norm, swiglu
 from outcrop.modeling.packed import Packed, attend
 from outcrop.modeling.rope import Turn, rope_table
 from outcrop.modeling.weights import GROUPS, fuse, read_tensors, unfuse
@@ -50,12 +50,20 @@ class Llama(nn.Module):
 
     def forward(self, packed: Packed, wanted: torch.Tensor | None = None) -> torch.Tensor:
         """Logits [n, vocabulary_size] of every token, or only of those at the int64 indices `wanted`."""
+        return functional.linear(self.states(packed, wanted), self.head)
+
+    def loss(self, packed: Packed, predicted: torch.Tensor) -> torch.Tensor:
+        """The summed cross-entropy (nats) of the tokens at the int64 indices `predicted`, none a row's first."""
+        return head_loss(self.states(packed, predicted - 1), self.head, packed.tokens[predicted])
+
+    def states(self, packed: Packed, wanted: torch.Tensor | None = None) -> torch.Tensor:
+        """The normed hidden states that the head reads: [n or len(wanted), hidden_size]."""
         angles = self._angles(packed)
         states = functional.embedding(packed.tokens, self.embedding)  # [n, hidden_size]
         for layer in self.layers[:-1]:
             states = layer(states, angles, packed.lengths, None)
         states = self.layers[-1](states, angles, packed.lengths, wanted)
-        return functional.linear(rms_norm(states, self.norm, self.config.norm_epsilon), self.head)
+        return rms_norm(states, self.norm, self.config.norm_epsilon)
 
     def projections(self) -> dict[tuple[int, str], "Projection"]:
         """Every group of linear layers, by layer number and the group's name."""

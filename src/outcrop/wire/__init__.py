@@ -7,7 +7,7 @@ from typing import Any
 
 from outcrop.wire.faults import fault
 from outcrop.wire.form_values import read_query
-from outcrop.wire.message import Headers, Match, Params, Query, Request, RequestBody, Response
+from outcrop.wire.message import Headers, Match, Params, Query, Request, RequestBody, Response, ResponseBody
 from outcrop.wire.operation import Operation
 from outcrop.wire.service import NAMES, Service, service, service_for
 
@@ -20,6 +20,7 @@ __all__ = [
     "Query",
     "RequestBody",
     "Response",
+    "ResponseBody",
     "Service",
     "constrain",
     "fault",

@@ -11,8 +11,7 @@ from typing import IO, Any
 from outcrop import policy
 from outcrop.domain import arn as arns
 from outcrop.domain.errors import Fault, JobFailure
-from outcrop.sealed import SealedReader
-from outcrop.store.objects import Objects
+from outcrop.store.objects import ObjectReader, Objects
 
 WRITE_PROBE = ".write_access_check_file.tmp"
 
@@ -77,7 +76,7 @@ class RoleAccess:
         self.put(probe, b"", "application/octet-stream")
         self.objects.remove(probe.bucket, [probe.key])
 
-    def _reader(self, place: Place) -> SealedReader:
+    def _reader(self, place: Place) -> ObjectReader:
         if not self.may("s3:GetObject", place):
             raise JobFailure(_cannot_read(place, f"no policy of {self.role_arn} allows s3:GetObject on it"))
         record = self.objects.get(place.bucket, place.key)
@@ -87,7 +86,8 @@ class RoleAccess:
 
 
 def _cannot_read(place: Place, why: str) -> str:
-    return f"Could not validate GetObject permissions to access Amazon S3 bucket: {place.bucket} at key {place.key}: {why}."
+    where = f"bucket: {place.bucket} at key {place.key}"
+    return f"Could not validate GetObject permissions to access Amazon S3 {where}: {why}."
 
 
 def _cannot_write(place: Place, why: str) -> str:
