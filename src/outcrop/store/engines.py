@@ -1,0 +1,125 @@
+"""Engine processes: which checkpoints are wanted, and where their engines stand. Knows nothing of how one is started.
+
+Whoever needs a checkpoint says `want`; the worker starts what `wanted` lists and says how it goes: `starting`, `ready`,
+`gone`. A row that is `gone` says why in `detail`, and becomes wanted again when it is next asked for.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from outcrop.config import Settings
+from outcrop.domain.errors import SettingsError
+from outcrop.store.database import METADATA, Database, Moment
+
+ENGINES = sa.Table(
+    "engines",
+    METADATA,
+    sa.Column("checkpoint", sa.String, primary_key=True),
+    sa.Column("socket", sa.String, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("pid", sa.Integer),
+    sa.Column("wanted_at", Moment, nullable=False),
+    sa.Column("ready_at", Moment),
+    sa.Column("detail", sa.String),
+)
+
+# The kernel's sockaddr_un holds 108 bytes with the closing zero; an engine first binds "<socket>.<pid>".
+LONGEST_SOCKET_PATH = 107 - len(".4194304")
+
+
+class EngineState(StrEnum):
+    """How far an engine is."""
+
+    WANTED = "wanted"
+    STARTING = "starting"
+    READY = "ready"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """One checkpoint's engine."""
+
+    checkpoint: str
+    socket: str
+    state: EngineState
+    pid: int | None
+    wanted_at: datetime
+    ready_at: datetime | None
+    detail: str | None
+
+
+def socket_of(settings: Settings, checkpoint: Path) -> Path:
+    """Where the engine of a checkpoint listens. Raises SettingsError where the home folder's path is too long."""
+    digest = hashlib.sha256(str(checkpoint).encode()).hexdigest()[:16]
+    path = settings.run_folder / f"{digest}.sock"
+    if len(str(path).encode()) > LONGEST_SOCKET_PATH:
+        raise SettingsError(f"The home folder {settings.home} has too long a path for a socket: choose a shorter one.")
+    return path
+
+
+def want(database: Database, settings: Settings, checkpoint: Path, now: datetime) -> Engine:
+    """Ask for an engine. What is starting or ready stays as it is; what is gone is wanted again."""
+    with database.write() as connection:
+        found = find(connection, checkpoint)
+        if found is not None and found.state is not EngineState.GONE:
+            return found
+        connection.execute(sa.delete(ENGINES).where(ENGINES.c.checkpoint == str(checkpoint)))
+        row = {"checkpoint": str(checkpoint), "socket": str(socket_of(settings, checkpoint)), "wanted_at": now}
+        connection.execute(sa.insert(ENGINES).values({**row, "state": EngineState.WANTED.value}))
+        made = find(connection, checkpoint)
+    assert made is not None
+    return made
+
+
+def find(connection: sa.Connection, checkpoint: Path) -> Engine | None:
+    """The engine of a checkpoint, if one was ever asked for."""
+    row = connection.execute(sa.select(ENGINES).where(ENGINES.c.checkpoint == str(checkpoint))).first()
+    return None if row is None else _from_row(row)
+
+
+# --- what the worker does ---------------------------------------------------------------------------------------------
+
+
+def wanted(database: Database) -> list[Engine]:
+    """What should be started, the first wanted first."""
+    asked = sa.select(ENGINES).where(ENGINES.c.state == EngineState.WANTED.value).order_by(ENGINES.c.wanted_at)
+    with database.read() as connection:
+        return [_from_row(row) for row in connection.execute(asked)]
+
+
+def every(database: Database) -> list[Engine]:
+    """All that were ever asked for."""
+    with database.read() as connection:
+        return [_from_row(row) for row in connection.execute(sa.select(ENGINES).order_by(ENGINES.c.checkpoint))]
+
+
+def starting(database: Database, checkpoint: str, pid: int) -> None:
+    """A process was started."""
+    _move(database, checkpoint, state=EngineState.STARTING, pid=pid, ready_at=None, detail=None)
+
+
+def ready(database: Database, checkpoint: str, now: datetime) -> None:
+    """It answers, and the custom models that are to be served are loaded."""
+    _move(database, checkpoint, state=EngineState.READY, ready_at=now, detail=None)
+
+
+def gone(database: Database, checkpoint: str, detail: str) -> None:
+    """Its process has ended, and why. To have it started again at once, say `want`."""
+    _move(database, checkpoint, state=EngineState.GONE, pid=None, ready_at=None, detail=detail[:2048])
+
+
+def _move(database: Database, checkpoint: str, *, state: EngineState, **values: object) -> None:
+    changed = sa.update(ENGINES).where(ENGINES.c.checkpoint == checkpoint)
+    with database.write() as connection:
+        connection.execute(changed.values({"state": state.value, **values}))
+
+
+def _from_row(row: sa.Row[tuple[object, ...]]) -> Engine:
+    values = dict(row._mapping)
+    return Engine(**{**values, "state": EngineState(values["state"])})
