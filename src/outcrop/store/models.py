@@ -3,7 +3,7 @@
 A deleted model's row stays, marked, until the worker has wiped its folder. Knows nothing of files and keys' contents.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal
@@ -95,6 +95,7 @@ class CustomModel:
     deleted_at: datetime | None = None
 
 
+FindFoundation = Callable[[str], families.FoundationModel | None]
 Kind = Literal["foundation", "provisioned", "deployment"]
 
 
@@ -111,9 +112,18 @@ class Servable:
     status: str
 
 
-def servable(connection: sa.Connection, region: str, account: str, identifier: str) -> Servable | None:
-    """What answers for a foundation id or ARN, a provisioned model's name or ARN, or a deployment's ARN; else None."""
-    foundation = families.find_model(identifier)
+def servable(
+    connection: sa.Connection,
+    region: str,
+    account: str,
+    identifier: str,
+    find_foundation: FindFoundation = families.find_model,
+) -> Servable | None:
+    """What answers for a foundation id or ARN, a provisioned model's name or ARN, or a deployment's ARN; else None.
+
+    `find_foundation` is the catalogue's `find_model` where a user's own model ids count too.
+    """
+    foundation = find_foundation(identifier)
     if foundation is not None:
         return Servable(kind="foundation", foundation_model_id=foundation.model_id, model=None, status="Active")
     if ":custom-model-deployment/" in identifier:

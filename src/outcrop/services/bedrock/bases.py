@@ -36,7 +36,7 @@ def choose(connection: sa.Connection, call: Call, identifier: str) -> ChosenMode
         return ChosenModel(arn=arn, foundation=foundation, custom=None)
     custom = models.find(connection, call.region, call.principal.account, identifier)
     if custom is not None:
-        return ChosenModel(arn=custom.arn, foundation=_root(custom), custom=custom)
+        return ChosenModel(arn=custom.arn, foundation=_root(call, custom), custom=custom)
     if "." in identifier and ":custom-model/" not in identifier:
         raise ValidationException(f"The provided model identifier is invalid: {identifier} names no foundation model.")
     raise custom_model_unknown(identifier)
@@ -48,7 +48,12 @@ def find_foundation(call: Call, identifier: str) -> families.FoundationModel | N
         arn = arns.parse(identifier)
         if arn is None or arn.region != call.region:
             return None
-    return families.find_model(identifier)
+    return catalogue_of(call).find_model(identifier)
+
+
+def catalogue_of(call: Call) -> families.Catalogue:
+    """What the ids stand for today: the user's own mappings are read anew for each call."""
+    return families.Catalogue.load(call.ground.settings.catalogue_file)
 
 
 def custom_model_unknown(identifier: str) -> ResourceNotFoundException:
@@ -56,7 +61,10 @@ def custom_model_unknown(identifier: str) -> ResourceNotFoundException:
     return ResourceNotFoundException(f"There is no custom model {identifier} in this account and Region.")
 
 
-def _root(custom: models.CustomModel) -> families.FoundationModel:
-    found = families.find_model(custom.base_model_id)
-    assert found is not None, f"custom model {custom.id} rests on {custom.base_model_id}, which no family has"
+def _root(call: Call, custom: models.CustomModel) -> families.FoundationModel:
+    found = catalogue_of(call).find_model(custom.base_model_id)
+    if found is None:  # a model id of the user's own, whose mapping was taken away since
+        raise ValidationException(
+            f"The model {custom.name} rests on {custom.base_model_id}, which is not mapped any more."
+        )
     return found

@@ -4,7 +4,7 @@ Knows nothing of training. What is not carried out is refused here, never accept
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -19,7 +19,7 @@ from outcrop.store import jobs, models, tags
 
 UNFINISHED_JOBS_LIMIT = 100  # AWS allows 10; a queue on one's own machine may be longer, but not endless
 VALIDATORS_LIMIT = 10
-CARRIED_OUT = ("FINE_TUNING", "CONTINUED_PRE_TRAINING")
+CARRIED_OUT = (families.FINE_TUNING, families.CONTINUED_PRE_TRAINING)
 NAME_IN_USE = "The provided job name is currently in use."  # clients compare the whole text
 
 
@@ -28,7 +28,7 @@ class _Checked:
     """What the checks found out about a request."""
 
     base: bases.ChosenModel
-    customization_type: str
+    customization_type: families.CustomizationType
     hyperparameters: dict[str, str]
     kms_key_arn: str | None
     model_tags: dict[str, str]
@@ -54,8 +54,8 @@ def _create(connection: sa.Connection, call: Call, request: dict[str, Any]) -> s
 
 def _check(connection: sa.Connection, call: Call, request: dict[str, Any]) -> _Checked:
     base = bases.choose(connection, call, request["baseModelIdentifier"])
-    customization_type = request.get("customizationType", "FINE_TUNING")
-    _refuse_uncustomizable(base.foundation, customization_type)
+    customization_type = cast(families.CustomizationType, request.get("customizationType", "FINE_TUNING"))
+    _refuse_uncustomizable(call, base.foundation, customization_type)
     sent = request.get("hyperParameters", {})
     return _Checked(
         base=base,
@@ -139,10 +139,10 @@ def _refuse_beyond_quota(connection: sa.Connection, call: Call) -> None:
         )
 
 
-def _refuse_uncustomizable(model: families.FoundationModel, customization_type: str) -> None:
+def _refuse_uncustomizable(call: Call, model: families.FoundationModel, customization_type: str) -> None:
     if customization_type in model.customizations:
         return
-    same = (other for other in families.MODELS.values() if other.base_id == model.base_id)
+    same = (other for other in bases.catalogue_of(call).models().values() if other.base_id == model.base_id)
     able = [other.model_id for other in same if customization_type in other.customizations]
     hint = f" Use {' or '.join(able)}." if able else ""
     raise ValidationException(

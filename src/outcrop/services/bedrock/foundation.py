@@ -5,25 +5,21 @@ from typing import Any
 from outcrop import families
 from outcrop.domain import arn as arns
 from outcrop.domain.errors import ResourceNotFoundException
-from outcrop.families.catalogue import Catalogue
 from outcrop.services.bedrock import bases
 from outcrop.services.call import Call, Operation
-
-NAME_LIMIT = 20  # the API's own limit for modelName
-LISTED_CUSTOMIZATIONS = ("FINE_TUNING", "CONTINUED_PRE_TRAINING", "DISTILLATION")
 
 
 def list_foundation_models(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Every foundation model that passes the filters; this list has no pages."""
-    catalogue = Catalogue.load(call.ground.settings.catalogue_file)
-    found = (model for model in families.MODELS.values() if _passes(model, request))
+    catalogue = bases.catalogue_of(call)
+    found = (model for model in catalogue.models().values() if _passes(model, request))
     return {"modelSummaries": [_described(call, model, catalogue) for model in found]}
 
 
 def get_foundation_model(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """One foundation model, by id or ARN."""
     model = _known(call, request["modelIdentifier"])
-    catalogue = Catalogue.load(call.ground.settings.catalogue_file)
+    catalogue = bases.catalogue_of(call)
     return {"modelDetails": _described(call, model, catalogue)}
 
 
@@ -56,28 +52,19 @@ def _passes(model: families.FoundationModel, request: dict[str, Any]) -> bool:
     return all(request[name] in having for name, having in asked.items() if name in request)
 
 
-def _described(call: Call, model: families.FoundationModel, catalogue: Catalogue) -> dict[str, Any]:
+def _described(call: Call, model: families.FoundationModel, catalogue: families.Catalogue) -> dict[str, Any]:
     return {
         "modelArn": arns.foundation_model(call.region, model.model_id),
         "modelId": model.model_id,
-        "modelName": _name(model, catalogue),
+        "modelName": families.served_name(model, catalogue.checkpoint_for(model.model_id)),
         "providerName": model.provider,
         "inputModalities": list(model.input_modalities),
         "outputModalities": list(model.output_modalities),
         "responseStreamingSupported": model.streaming,
-        "customizationsSupported": [kind for kind in model.customizations if kind in LISTED_CUSTOMIZATIONS],
+        "customizationsSupported": list(model.customizations),
         "inferenceTypesSupported": list(model.inference_types),
         "modelLifecycle": {"status": model.lifecycle_status},
     }
-
-
-def _name(model: families.FoundationModel, catalogue: Catalogue) -> str:
-    """The model's name; where another checkpoint stands in, that one's name is part of it, cut to what fits."""
-    checkpoint = catalogue.checkpoint_for(model.model_id)
-    if not checkpoint.stand_in:
-        return model.name[:NAME_LIMIT]
-    stand_in = f" ({checkpoint.name})"
-    return model.short_name[: max(0, NAME_LIMIT - len(stand_in))] + stand_in[-NAME_LIMIT:]
 
 
 OPERATIONS: dict[str, Operation] = {

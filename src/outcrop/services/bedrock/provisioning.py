@@ -141,7 +141,7 @@ def _moved(connection: sa.Connection, call: Call, found: Throughput, identifier:
             f"The provisioned model {found.name} serves a base model: its model cannot be changed."
         )
     chosen = bases.choose(connection, call, identifier)
-    if not _same_base(chosen.foundation, found.foundation_model_id):
+    if not _same_base(call, chosen.foundation, found.foundation_model_id):
         raise ValidationException(
             f"The provisioned model {found.name} serves models of the base {found.foundation_model_id}; "
             f"{identifier} is of the base {chosen.foundation.model_id}."
@@ -152,9 +152,9 @@ def _moved(connection: sa.Connection, call: Call, found: Throughput, identifier:
     return {**desired, "status": ThroughputStatus.UPDATING.value, "failure_message": None}
 
 
-def _same_base(foundation: families.FoundationModel, foundation_model_id: str) -> bool:
+def _same_base(call: Call, foundation: families.FoundationModel, foundation_model_id: str) -> bool:
     """Ids that differ in their context suffix alone are one base; a retrained model has its parent's base."""
-    other = families.find_model(foundation_model_id)
+    other = bases.catalogue_of(call).find_model(foundation_model_id)
     return other is not None and other.base_id == foundation.base_id
 
 
