@@ -8,16 +8,17 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from outcrop.inference.asking import Finish, Sampling
+from outcrop.inference.asking import Finish, Progress, Sampling
 from outcrop.inference.models import BASE
 
 Text = Annotated[str, Meta(min_length=1)]
 
 
 class StreamOptions(Struct, forbid_unknown_fields=True):
-    """What a stream says besides text."""
+    """What a stream says besides text: the usage at its end, and with every piece."""
 
     include_usage: bool = False
+    continuous_usage_stats: bool = False
 
 
 class Asked(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -46,9 +47,9 @@ class Asked(Struct, kw_only=True, forbid_unknown_fields=True):
         )
 
     @property
-    def wants_usage(self) -> bool:
-        """Whether the stream ends with a usage chunk."""
-        return self.stream_options is not None and self.stream_options.include_usage
+    def extras(self) -> StreamOptions:
+        """What was asked for besides text."""
+        return self.stream_options or StreamOptions()
 
 
 class ChatMessage(Struct, forbid_unknown_fields=True):
@@ -101,6 +102,7 @@ class Reply:
         self._chat = isinstance(asked, ChatAsked)
         self._about = {"id": identifier, "created": created, "model": asked.model}
         self._prompt_tokens = prompt_tokens
+        self._counts_always = asked.extras.continuous_usage_stats
 
     def whole(self, text: str, finish: Finish, output_tokens: int) -> dict[str, Any]:
         """The body of an answer that is not streamed."""
@@ -108,10 +110,11 @@ class Reply:
         kind = "chat.completion" if self._chat else "text_completion"
         return {**self._body(kind, said, finish), "usage": self.usage(output_tokens)}
 
-    def chunk(self, text: str, finish: Finish | None) -> dict[str, Any]:
+    def chunk(self, piece: Progress) -> dict[str, Any]:
         """One event of a stream."""
-        said = {"delta": {"content": text}} if self._chat else {"text": text}
-        return self._body("chat.completion.chunk" if self._chat else "text_completion", said, finish)
+        said = {"delta": {"content": piece.text}} if self._chat else {"text": piece.text}
+        body = self._body("chat.completion.chunk" if self._chat else "text_completion", said, piece.finish)
+        return {**body, "usage": self.usage(piece.output_tokens)} if self._counts_always else body
 
     def last_chunk(self, output_tokens: int) -> dict[str, Any]:
         """The event that says the usage, after all text."""

@@ -123,7 +123,7 @@ class Face:
         reply = Reply(asked, f"cmpl-{uuid.uuid4().hex}", int(time.time()), len(answer.prompt))
         pieces = self._parts.desk.ask(answer)
         if asked.stream:
-            return StreamingResponse(_events(pieces, reply, asked.wants_usage), media_type="text/event-stream")
+            return StreamingResponse(_events(pieces, reply, asked.extras.include_usage), media_type="text/event-stream")
         return await _unless_hung_up(request, _whole(pieces, reply))
 
     async def _prepared(self, asked: CompletionAsked | ChatAsked, encode: Callable[[], list[int]]) -> Answer:
@@ -158,7 +158,7 @@ async def _events(pieces: AsyncIterator[Progress | Broken], reply: Reply, wants_
             if isinstance(piece, Broken):
                 yield dialect.to_event(dialect.error(f"The engine failed: {piece.cause}.", "engine_error", 500))
             elif piece.text or piece.finish is not None:
-                yield dialect.to_event(reply.chunk(piece.text, piece.finish))
+                yield dialect.to_event(reply.chunk(piece))
             if isinstance(piece, Progress) and piece.finish is not None and wants_usage:
                 yield dialect.to_event(reply.last_chunk(piece.output_tokens))
     yield dialect.LAST_EVENT

@@ -1,0 +1,64 @@
+"""Gets a question to its engine, waiting for one that is still to start. The worker starts engines; here one is wished.
+
+Where the engine answers, the database is not asked.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from outcrop.domain.errors import ModelErrorException, ModelNotReadyException
+from outcrop.services.call import Call
+from outcrop.services.runtime.client import EngineAway, EngineClient, client_for
+from outcrop.store import engines
+from outcrop.store.engines import EngineState
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a request waits for an engine that is not there yet."""
+
+    ready_s: float = 30.0
+    poll_s: float = 0.1
+
+
+async def reach(
+    call: Call, checkpoint: Path, ask: Callable[[EngineClient], Awaitable[Result]], patience: Patience | None = None
+) -> Result:
+    """What `ask` gives, once the checkpoint's engine answers. Raises ModelNotReadyException where that takes long."""
+    client = client_for(engines.socket_of(call.ground.settings, checkpoint))
+    try:
+        return await ask(client)
+    except EngineAway:
+        return await _wait_and_ask(call, checkpoint, lambda: ask(client), patience or Patience())
+
+
+async def _wait_and_ask(
+    call: Call, checkpoint: Path, ask: Callable[[], Awaitable[Result]], patience: Patience
+) -> Result:
+    give_up = time.monotonic() + patience.ready_s
+    wished = await asyncio.to_thread(_want, call, checkpoint)
+    while time.monotonic() < give_up:
+        await asyncio.sleep(patience.poll_s)
+        try:
+            return await ask()
+        except EngineAway:
+            await asyncio.to_thread(_refuse_if_gone, call, checkpoint, wished)
+    raise ModelNotReadyException("The model's engine is still starting. Try again in a few seconds.")
+
+
+def _want(call: Call, checkpoint: Path) -> engines.Engine:
+    return engines.want(call.ground.database, call.ground.settings, checkpoint, call.at)
+
+
+def _refuse_if_gone(call: Call, checkpoint: Path, wished: engines.Engine) -> None:
+    """An engine that was started for this wish and has ended will not come by waiting."""
+    with call.ground.database.read() as connection:
+        found = engines.find(connection, checkpoint)
+    if found is not None and found.state is EngineState.GONE and wished.state is not EngineState.READY:
+        raise ModelErrorException(f"The model's engine cannot start: {found.detail}", originalStatusCode=500)

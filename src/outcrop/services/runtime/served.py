@@ -1,0 +1,105 @@
+"""What an invocation's model identifier stands for: whose dialect, which checkpoint, which weights. Asks no engine."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from outcrop.domain import arn as arns
+from outcrop.domain.errors import ModelNotReadyException, ResourceNotFoundException, ValidationException
+from outcrop.families import Catalogue, Checkpoint, Family, FoundationModel, family_of
+from outcrop.services.call import Call
+from outcrop.store import models
+from outcrop.store.models import CustomModel, Servable
+
+BASE = "base"  # the engine's name for the checkpoint's own weights
+ANSWERING = frozenset({"Active", "InService", "Updating"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """One model that can be asked. `engine_model` is its name in the engine; `sentence` says plainly what answers."""
+
+    model: FoundationModel
+    family: Family
+    checkpoint: Path
+    engine_model: str
+    sentence: str
+
+
+def find_served(call: Call, identifier: str) -> Served:
+    """The model behind an identifier. Blocks on the database. Raises the Faults that Bedrock's clients expect."""
+    _refuse_custom_model_arn(identifier)
+    catalogue = Catalogue.load(call.ground.settings.catalogue_file)
+    foundation = catalogue.find_model(identifier)
+    if foundation is not None:
+        _check_region(call, identifier)
+        _check_on_demand(foundation)
+        return _base(foundation, catalogue)
+    with call.ground.database.read() as connection:
+        found = models.servable(connection, call.region, call.principal.account, identifier)
+    if found is None:
+        raise ResourceNotFoundException(f"There is no model {identifier} in this account and Region.")
+    _check_status(found, identifier)
+    root = catalogue.find_model(found.foundation_model_id)
+    if root is None:
+        raise ResourceNotFoundException(f"The foundation model {found.foundation_model_id} is no longer served.")
+    return _base(root, catalogue) if found.model is None else _custom(root, found.model, catalogue)
+
+
+def _base(model: FoundationModel, catalogue: Catalogue) -> Served:
+    checkpoint = catalogue.checkpoint_for(model.model_id)
+    return Served(
+        model=model,
+        family=family_of(model),
+        checkpoint=checkpoint.path,
+        engine_model=BASE,
+        sentence=checkpoint.sentence,
+    )
+
+
+def _custom(model: FoundationModel, custom: CustomModel, catalogue: Catalogue) -> Served:
+    """A custom model stays on the checkpoint that it was trained on, whatever its id is mapped to now."""
+    checkpoint = Path(custom.checkpoint)
+    return Served(
+        model=model,
+        family=family_of(model),
+        checkpoint=checkpoint,
+        engine_model=custom.id,
+        sentence=_custom_sentence(custom, checkpoint, catalogue.checkpoint_for(model.model_id)),
+    )
+
+
+def _custom_sentence(custom: CustomModel, trained_on: Path, mapped: Checkpoint) -> str:
+    if mapped.path == trained_on:
+        return f"{custom.name} is a custom model. {mapped.sentence}"
+    return f"{custom.name} is a custom model, trained on the checkpoint {trained_on.name}."
+
+
+def _refuse_custom_model_arn(identifier: str) -> None:
+    arn = arns.parse(identifier)
+    if arn is not None and arn.resource.startswith("custom-model/"):
+        raise ValidationException(
+            f"The custom model {identifier} cannot be invoked by its own ARN: use the ARN of provisioned throughput "
+            "or of a custom model deployment that serves it."
+        )
+
+
+def _check_region(call: Call, identifier: str) -> None:
+    arn = arns.parse(identifier)
+    if arn is not None and arn.region != call.region:
+        raise ValidationException(f"The provided model identifier is invalid: this is {call.region}, not {arn.region}.")
+
+
+def _check_on_demand(model: FoundationModel) -> None:
+    if "ON_DEMAND" not in model.inference_types:
+        raise ValidationException(
+            # The typographic apostrophe is Bedrock's: clients look for these very words.
+            f"Invocation of model ID {model.model_id} with on-demand throughput isn\N{RIGHT SINGLE QUOTATION MARK}t "
+            "supported. Retry your request with provisioned throughput for it or for a model customized from it."
+        )
+
+
+def _check_status(found: Servable, identifier: str) -> None:
+    if found.status == "Creating":
+        raise ModelNotReadyException(f"{identifier} is still being created. Try again when it is in service.")
+    if found.status not in ANSWERING:
+        raise ValidationException(f"{identifier} cannot be invoked: its status is {found.status}.")
