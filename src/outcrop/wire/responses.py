@@ -20,6 +20,9 @@ _XML_TYPE = (b"content-type", b"application/xml")
 _JSON_TYPE = (b"content-type", b"application/json")
 _S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
+EXTRA_HEADERS = "ResponseHeaders"
+"""Where an operation's result keeps headers that its model does not have: names in lower case, texts."""
+
 _S3_ROOTS = {
     "ListBuckets": "ListAllMyBucketsResult",
     "ListObjects": "ListBucketResult",
@@ -108,6 +111,7 @@ def _rest_serializer(operation: OperationModel, protocol: str) -> Serializer:
         if content_type is not None and not any(name == b"content-type" for name, _ in said):
             headers.append(content_type)
         headers += said
+        headers += [(name.encode(), header_value(text)) for name, text in result.get(EXTRA_HEADERS, {}).items()]
         answered = 206 if partial and result.get("ContentRange") else status
         if isinstance(body, bytes) and not any(name == b"content-length" for name, _ in said):
             return whole(answered, headers, body)
