@@ -1,0 +1,99 @@
+"""The ASGI application: every request gets one answer, whatever happens on its way. Knows no service."""
+
+import logging
+import traceback
+import uuid
+from http import HTTPStatus
+
+from outcrop import wire
+from outcrop.domain.errors import Fault
+from outcrop.server.answering import answer
+from outcrop.server.calling import Calling, Operations
+from outcrop.server.hanging_up import HungUp
+from outcrop.server.incoming import Incoming, Message, Receive, Send, read_head
+from outcrop.server.life import Life, identify
+from outcrop.server.threads import Threads
+from outcrop.services.call import Ground
+
+LOG = logging.getLogger(__name__)
+
+HEALTH_PATH = "/health"
+
+
+class App:
+    """An Outcrop server without its socket."""
+
+    def __init__(self, ground: Ground, operations: Operations) -> None:
+        self._clock = ground.clock
+        self._threads = Threads()
+        self._life = Life(ground, Calling(operations, self._threads))
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """One request, in ASGI's terms."""
+        if scope["type"] != "http":
+            return
+        request = read_head(scope, receive, str(uuid.uuid4()), self._clock())
+        try:
+            await answer(request, await self._response(request), send, self._threads)
+        except HungUp:
+            LOG.debug("request %s: the client went away", request.request_id)
+        except Exception as error:
+            _log_bug(request, error)  # the answer has begun: it stays unfinished, which its reader notices
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._threads.close()
+
+    async def _response(self, request: Incoming) -> wire.Response:
+        if _asks_for_health(request):
+            return wire.Response(HTTPStatus.OK, [(b"content-type", b"application/json")], b'{"status":"ok"}')
+        try:
+            return await self._life.live(request)
+        except Fault as fault:
+            return _refuse(request, fault)
+        except HungUp:
+            raise
+        except Exception as error:
+            _log_bug(request, error)
+            return _refuse(request, Fault("InternalServerException", "Outcrop failed; its log says more."))
+
+
+def create_app(ground: Ground, operations: Operations | None = None) -> App:
+    """The application over everything that is served, or over a test's own table."""
+    if operations is None:
+        from outcrop.services.table import OPERATIONS  # imports every room: a test of its own table needs none of them
+
+        operations = OPERATIONS
+    return App(ground, operations)
+
+
+def _asks_for_health(request: Incoming) -> bool:
+    """Unsigned, and at the one path that needs no key. (A bucket may be called `health`: its requests are signed.)"""
+    signed = request.signed
+    return signed.path == HEALTH_PATH and not signed.query and "authorization" not in signed.headers
+
+
+def _refuse(request: Incoming, fault: Fault) -> wire.Response:
+    """A fault in the dialect of the service that was meant."""
+    try:
+        service = identify(request)
+    except Fault:
+        service = None  # not even its path can be read
+    return wire.fault(service, None, fault, request.request_id)
+
+
+def _log_bug(request: Incoming, error: BaseException) -> None:
+    """Where it broke, without the error's own words: they may quote what the caller sent."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    kinds = " from ".join(type(link).__name__ for link in _causes(error))
+    LOG.error(
+        "request %s: %s %s: %s\n%s", request.request_id, request.signed.method, request.signed.path, kinds, frames
+    )
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    links: list[BaseException] = []
+    while error is not None and error not in links:
+        links.append(error)
+        error = error.__cause__ or error.__context__
+    return links

@@ -1,0 +1,124 @@
+"""The life of a request, as a list. Each step gives the next what it needs, or raises the Fault that answers it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from outcrop import identity, wire
+from outcrop.identity import Identity
+from outcrop.server.bodies import read_whole
+from outcrop.server.calling import Calling
+from outcrop.server.incoming import Incoming
+from outcrop.server.s3_bodies import s3_body, with_hoisted_headers
+from outcrop.services.call import Call, Ground, Principal
+from outcrop.store import identities
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a caller asks for. `body` is None where it has not been read yet (S3)."""
+
+    operation: wire.Operation
+    match: wire.Match
+    query: wire.Query
+    body: bytes | None
+
+
+class Life:
+    """What every request goes through."""
+
+    def __init__(self, ground: Ground, calling: Calling) -> None:
+        self._ground = ground
+        self._calling = calling
+
+    async def live(self, request: Incoming) -> wire.Response:
+        """The answer to a request. Raises a Fault, which is an answer too, or HungUp where nobody waits for one."""
+        service = identify(request)
+        body = await self.receive(request, service)
+        caller = self.authenticate(request, service, body)
+        asked = self.route(request, service, body)
+        params = await self.parse(request, asked, caller)
+        constrain(asked, params)
+        authorize(asked, caller)
+        result = await self.call(request, asked, params, caller)
+        return serialize(request, asked, result)
+
+    async def receive(self, request: Incoming, service: wire.Service) -> bytes | None:
+        """The body, which is signed. S3's signatures state its hash, so that it may come later: None."""
+        if service.name == "s3":
+            return None
+        return await read_whole(request.receive, request.signed.headers, self._ground.settings.max_body_bytes)
+
+    def authenticate(self, request: Incoming, service: wire.Service, body: bytes | None) -> Identity:
+        """Who calls."""
+        signing_name = service.name.removesuffix("-runtime")
+        return identity.authenticate(request.with_body(body), signing_name, self._find_credential, request.at)
+
+    def route(self, request: Incoming, service: wire.Service, body: bytes | None) -> Asked:
+        """Which operation is asked for, of those that are served."""
+        signed, query = request.signed, request.query()
+        match = service.match(signed.method, signed.path, query, signed.headers, body or b"")
+        if match is None:
+            raise service.no_such_operation(signed.method, signed.path)
+        self._calling.function(match.operation)
+        return Asked(match.operation, match, query, body)
+
+    async def parse(self, request: Incoming, asked: Asked, caller: Identity) -> wire.Params:
+        """The operation's arguments. A body that streams is checked while the operation reads it."""
+        headers, body = request.signed.headers, asked.body
+        if body is not None:
+            return wire.parse(asked.operation, asked.match, asked.query, headers, body)
+        request = request.with_headers(with_hoisted_headers(headers, asked.query))
+        streamed = await s3_body(request, asked.operation, caller, self._ground.settings.max_body_bytes)
+        return wire.parse(asked.operation, asked.match, asked.query, request.signed.headers, streamed)
+
+    async def call(self, request: Incoming, asked: Asked, params: wire.Params, caller: Identity) -> dict[str, Any]:
+        """Ask the service."""
+        call = Call(
+            ground=self._ground,
+            principal=Principal(
+                account=self._ground.account, arn=caller.arn, user_id=caller.user_id, session=caller.session
+            ),
+            region=caller.scope.region,
+            request_id=request.request_id,
+            at=request.at,
+            headers=request.signed.headers,
+        )
+        return await self._calling.ask(asked.operation, call, params, request.receive)
+
+    def _find_credential(self, access_key_id: str, now: datetime) -> identities.Credential | identity.Expired | None:
+        ground = self._ground
+        found = identities.find_credential(ground.database, ground.master_key, access_key_id, now)
+        if found is None and identities.has_expired(ground.database, access_key_id, now):
+            return identity.Expired()
+        return found
+
+
+def identify(request: Incoming) -> wire.Service:
+    """Which service is meant: what the credential is scoped to, else what the request looks like."""
+    signed = request.signed
+    asked = signed.method, signed.path, signed.headers
+    service = wire.service_for(_claimed_name(signed), *asked) or wire.service_for(None, *asked)
+    assert service is not None, "a guess always names one"
+    return service
+
+
+def _claimed_name(signed: identity.SignedRequest) -> str | None:
+    scope = identity.claimed_scope(signed)
+    if scope is not None:
+        return scope.service
+    return "s3" if identity.is_v2(signed) else None
+
+
+def constrain(asked: Asked, params: wire.Params) -> None:
+    """Refuse arguments that break the model's rules."""
+    wire.constrain(asked.operation, params)
+
+
+def authorize(asked: Asked, caller: Identity) -> None:
+    """May they? Whoever holds a valid key of the account may do anything: policies do not decide here yet."""
+
+
+def serialize(request: Incoming, asked: Asked, result: dict[str, Any]) -> wire.Response:
+    """The result as HTTP."""
+    return wire.serialize(asked.operation, result, request.request_id)

@@ -1,0 +1,66 @@
+"""uvicorn's HTTP/1.1 protocol with bounds on a request's head: its size, and the time that it may take to arrive."""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+LONGEST_HEAD_BYTES = 65_536
+HEAD_WITHIN_S = 30.0
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Refuses a head that is too long, and hangs up on one that does not come to its end."""
+
+    _head_bytes = 0
+    _in_head = True
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """A first head is now awaited."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is awaited any more."""
+        self._head_arrived()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came: they belong to a head if the parser has not seen the end of one."""
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._deadline is None:
+                self._await_head()
+        super().data_received(data)
+        # A body in the same packet as its head was counted too: only a head that is still open is judged.
+        if self._in_head and self._head_bytes > LONGEST_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse_head()
+
+    def on_headers_complete(self) -> None:
+        """The head ended."""
+        self._head_arrived()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body ended: what comes next is another head."""
+        super().on_message_complete()
+        self._in_head, self._head_bytes = True, 0
+
+    def _await_head(self) -> None:
+        self._deadline = self.loop.call_later(HEAD_WITHIN_S, self._hang_up)
+
+    def _head_arrived(self) -> None:
+        self._in_head, self._head_bytes = False, 0
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _hang_up(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def _refuse_head(self) -> None:
+        message = b"The request's head is too long."
+        lines = (b"content-type: text/plain", b"content-length: %d" % len(message), b"connection: close")
+        self.transport.write(STATUS_LINE[431] + b"\r\n".join((*lines, b"", message)))
+        self.transport.close()
