@@ -15,7 +15,7 @@ _S3_MEMBERS = {
     "LocationConstraint": "InvalidLocationConstraint",
     "StorageClass": "InvalidStorageClass",
     "ServerSideEncryption": "InvalidEncryptionAlgorithmError",
-    "TagSet": "InvalidTag",
+    "ChecksumAlgorithm": "InvalidRequest",
 }
 """Members of S3's operations whose constraints have a code of their own."""
 
@@ -53,11 +53,12 @@ def fault_of(service: str, problems: list[Problem], places: Mapping[str, str]) -
 
 
 def _s3_code(problem: Problem, places: Mapping[str, str]) -> str:
-    member = problem.names[-1] if problem.names else ""
-    if member in _S3_MEMBERS:
+    top, member = (problem.names[0], problem.names[-1]) if problem.names else ("", "")
+    if problem.rule not in ("required", "type") and "TagSet" in problem.names:
+        return "InvalidTag"
+    if problem.rule != "required" and member in _S3_MEMBERS:
         return _S3_MEMBERS[member]
-    top = places.get(problem.names[0], "body") if problem.names else "body"
-    return "MalformedXML" if top == "body" else "InvalidArgument"
+    return "MalformedXML" if places.get(top, "body") == "body" else "InvalidArgument"
 
 
 def _unnested(path: tuple[Any, ...]) -> Any:

@@ -22,7 +22,9 @@ Path = tuple[Any, ...]
 
 Check = Callable[[Any, Path, list[Problem]], None]
 
-_PATTERN_TIMEOUT_S = 0.25
+_PATTERN_TIMEOUT_S = 0.1
+"""The models' own patterns can backtrack for years. What takes longer is taken as not matching."""
+
 _DEEPEST_DOCUMENT = 64
 _MOST_PROBLEMS = 20
 
@@ -135,7 +137,8 @@ def _list(shape: Shape, checker: ShapeCompiler[Check]) -> Check:
         if type(value) is not list:
             problems.append(_wrong_type(shape, path))
             return
-        check_length(value, path, problems)
+        if check_length(value, path, problems):
+            return
         for place, part in enumerate(value, 1):
             check_member(part, ((path, place), "member"), problems)
             if len(problems) > _MOST_PROBLEMS:
@@ -151,7 +154,8 @@ def _map(shape: Shape, checker: ShapeCompiler[Check]) -> Check:
         if type(value) is not dict:
             problems.append(_wrong_type(shape, path))
             return
-        check_length(value, path, problems)
+        if check_length(value, path, problems):
+            return
         for key, part in value.items():
             check_key(key, (path, "key"), problems)
             check_value(part, (path, key), problems)
@@ -190,14 +194,17 @@ def _fits(find: Callable[..., Any], value: str) -> bool:
         return False
 
 
-def _length(shape: Shape) -> Check:
+def _length(shape: Shape) -> Callable[[Any, Path, list[Problem]], bool]:
+    """A check of length that says whether it found a problem: then what is inside is not looked at."""
     low, high = shape.metadata.get("min", 0), shape.metadata.get("max")
 
-    def check(value: Any, path: Path, problems: list[Problem]) -> None:
-        if len(value) < low or (high is not None and len(value) > high):
-            problems.append(Problem.at(path, *_length_problem(len(value), low, high)))
+    def is_broken(value: Any, path: Path, problems: list[Problem]) -> bool:
+        if len(value) >= low and (high is None or len(value) <= high):
+            return False
+        problems.append(Problem.at(path, *_length_problem(len(value), low, high)))
+        return True
 
-    return check
+    return is_broken
 
 
 def _length_problem(length: int, low: int, high: int | None) -> tuple[str, str]:

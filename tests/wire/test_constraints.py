@@ -1,0 +1,260 @@
+"""Every rule that the models state is enforced, with the service's own code and the member's name."""
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from botocore.model import Shape
+from botocore.validate import ParamValidator
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from outcrop import wire
+from outcrop.domain.errors import Fault
+
+_CODES = {"iam": "ValidationError", "sts": "ValidationError"}
+_S3_CODES = {
+    "InvalidArgument",
+    "InvalidBucketName",
+    "InvalidEncryptionAlgorithmError",
+    "InvalidLocationConstraint",
+    "InvalidRequest",
+    "InvalidStorageClass",
+    "InvalidTag",
+    "MalformedXML",
+}
+_LONGEST_TRIED = 100_000
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One rule to break: where, and by which value (`Missing` takes the member away)."""
+
+    rule: str
+    path: tuple[Any, ...]
+    value: Any
+
+    def done_to(self, params: dict[str, Any]) -> dict[str, Any]:
+        broken = copy.deepcopy(params)
+        holder = broken
+        for step in self.path[:-1]:
+            holder = holder[step]
+        if self.value is _MISSING:
+            del holder[self.path[-1]]
+        else:
+            holder[self.path[-1]] = self.value
+        return broken
+
+    @property
+    def member(self) -> str:
+        return next(step for step in reversed(self.path) if isinstance(step, str))
+
+
+_MISSING = object()
+
+
+@dataclass(frozen=True)
+class Violations:
+    """Every way to break a rule of a shape, one at a time, in an example that has all members."""
+
+    find_unfitting: Callable[[Shape], str | None]
+
+    def of(self, shape: Shape, value: Any, path: tuple[Any, ...] = ()) -> Iterator[Violation]:
+        if getattr(shape, "is_document_type", False) or shape.serialization.get("streaming"):
+            return
+        if path:
+            yield from self._own(shape, value, path)
+        match shape.type_name:
+            case "structure":
+                for key, part in value.items():
+                    if key in shape.required_members:
+                        yield Violation("required", (*path, key), _MISSING)
+                    yield from self.of(shape.members[key], part, (*path, key))
+            case "list":
+                for place, part in enumerate(value[:1]):
+                    yield from self.of(shape.member, part, (*path, place))
+            case "map":
+                for key, part in value.items():
+                    yield from self.of(shape.value, part, (*path, key))
+
+    def _own(self, shape: Shape, value: Any, path: tuple[Any, ...]) -> Iterator[Violation]:
+        kind, low, high = shape.type_name, shape.metadata.get("min"), shape.metadata.get("max")
+        yield Violation("type", path, 17 if kind == "string" else "neither")
+        if kind in ("integer", "long", "float", "double"):
+            yield Violation("type", path, 2**70 if kind in ("integer", "long") else True)
+            if low is not None:
+                yield Violation("min", path, low - 1)
+            if high is not None and high < 2**31 - 1:
+                yield Violation("max", path, high + 1)
+        elif getattr(shape, "enum", None):
+            yield Violation("enum", path, "no-such-value")
+        elif kind in ("string", "blob", "list"):
+            yield from self._lengths(kind, value, shape, path)
+            if shape.metadata.get("pattern") and (text := self.find_unfitting(shape)) is not None:
+                yield Violation("pattern", path, text)
+
+    def _lengths(self, kind: str, value: Any, shape: Shape, path: tuple[Any, ...]) -> Iterator[Violation]:
+        low, high = shape.metadata.get("min", 0), shape.metadata.get("max")
+        unit: Any = {"string": "a", "blob": b"a", "list": value[:1]}[kind]
+        if low:
+            yield Violation("min", path, unit * (low - 1))
+        if high is not None and high < _LONGEST_TRIED:
+            yield Violation("max", path, unit * (high + 1))
+
+
+def _broken_rules(
+    operation: wire.Operation, make_examples: Any, find_unfitting: Any
+) -> Iterator[tuple[Any, Violation]]:
+    shape = operation.model.input_shape
+    for turn in range(12):
+        params = make_examples(turn=turn).arguments(operation)
+        for violation in Violations(find_unfitting).of(shape, params) if shape else ():
+            yield params, violation
+
+
+def test_each_broken_rule_is_refused_in_the_services_words_and_names_the_member(
+    operation: wire.Operation, make_examples: Any, find_unfitting: Any
+) -> None:
+    tried = set()
+    for params, violation in _broken_rules(operation, make_examples, find_unfitting):
+        if (violation.rule, violation.path) in tried:
+            continue
+        tried.add((violation.rule, violation.path))
+        with pytest.raises(Fault) as caught:
+            wire.constrain(operation, violation.done_to(params))
+        assert violation.member in caught.value.message, violation
+        if operation.service == "s3":
+            assert caught.value.code in _S3_CODES, violation
+        else:
+            assert caught.value.code == _CODES.get(operation.service, "ValidationException")
+        assert "1 validation error detected" in caught.value.message or violation.rule == "type", caught.value.message
+
+
+def test_what_satisfies_the_model_passes(operation: wire.Operation, make_examples: Any) -> None:
+    for turn in range(12):
+        wire.constrain(operation, make_examples(turn=turn).arguments(operation))
+    wire.constrain(operation, make_examples(full=False).arguments(operation))
+
+
+def test_all_problems_are_told_at_once() -> None:
+    operation = wire.service("bedrock").operation("CreateModelCustomizationJob")
+    with pytest.raises(Fault) as caught:
+        wire.constrain(
+            operation, {"jobName": "a job!", "customizationType": "MAGIC", "hyperParameters": {"epochCount": 2}}
+        )
+    message = caught.value.message
+    assert message.startswith("8 validation errors detected: ")
+    for said in (
+        "Value 'a job!' at 'jobName' failed to satisfy constraint: Member must satisfy regular expression pattern: ",
+        "Value null at 'roleArn' failed to satisfy constraint: Member must not be null",
+        "Value 'MAGIC' at 'customizationType' failed to satisfy constraint: Member must satisfy enum value set: [",
+        "Value at 'hyperParameters.epochCount' failed to satisfy constraint: Member must be a string",
+    ):
+        assert said in message
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "code"),
+    [
+        (
+            "CreateBucket",
+            {"Bucket": "b", "CreateBucketConfiguration": {"LocationConstraint": "moon"}},
+            "InvalidLocationConstraint",
+        ),
+        ("ListObjectsV2", {"Bucket": "b", "MaxKeys": "many"}, "InvalidArgument"),
+        ("PutObject", {"Bucket": "b", "Key": "k", "StorageClass": "ATTIC"}, "InvalidStorageClass"),
+        ("PutObject", {"Bucket": "b", "Key": "k", "ServerSideEncryption": "rot13"}, "InvalidEncryptionAlgorithmError"),
+        ("PutObject", {"Bucket": "b", "Key": "k", "ACL": "everybody"}, "InvalidArgument"),
+        ("UploadPart", {"Bucket": "b", "Key": "k", "PartNumber": 1}, "InvalidArgument"),
+        ("DeleteObjects", {"Bucket": "b"}, "MalformedXML"),
+        ("DeleteObjects", {"Bucket": "b", "Delete": {"Objects": [{}]}}, "MalformedXML"),
+        (
+            "PutObjectTagging",
+            {"Bucket": "b", "Key": "k", "Tagging": {"TagSet": [{"Key": "", "Value": "v"}]}},
+            "InvalidTag",
+        ),
+    ],
+)
+def test_s3_answers_from_its_own_table(name: str, params: dict[str, Any], code: str) -> None:
+    with pytest.raises(Fault) as caught:
+        wire.constrain(wire.service("s3").operation(name), params)
+    assert caught.value.code == code
+
+
+def test_a_pattern_that_could_run_for_years_is_given_up_soon() -> None:
+    operation = wire.service("bedrock").operation("GetModelCustomizationJob")
+    begun = time.monotonic()
+    with pytest.raises(Fault, match="jobIdentifier"):
+        wire.constrain(operation, {"jobIdentifier": "a" + "-" * 500 + "!"})
+    assert time.monotonic() - begun < 2
+
+
+def test_sensitive_values_are_not_quoted() -> None:
+    operation = wire.service("bedrock").operation("CreateModelCustomizationJob")
+    params = {"hyperParameters": {"epochCount": "1"}, "jobName": "a secret!" * 30}
+    with pytest.raises(Fault) as caught:
+        wire.constrain(operation, params)
+    assert "a secret!" not in caught.value.message  # too long to help
+
+
+def test_a_document_nested_too_deep_is_refused() -> None:
+    deep: Any = {}
+    for _ in range(100):
+        deep = {"deeper": deep}
+    operation = wire.service("bedrock-runtime").operation("Converse")
+    with pytest.raises(Fault, match="additionalModelRequestFields"):
+        wire.constrain(operation, {"modelId": "amazon.nova-lite-v1:0", "additionalModelRequestFields": deep})
+
+
+# ---------------------------------------------------------------- beside botocore's own validator
+
+_ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5)
+    | st.binary(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if path:
+        yield path
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _paths(part, (*path, key))
+    elif isinstance(value, list):
+        for place, part in enumerate(value):
+            yield from _paths(part, (*path, place))
+
+
+def test_what_botocores_validator_refuses_is_refused(
+    operation: wire.Operation, make_examples: Any, counts: Any
+) -> None:
+    """So nobody needs to run both. (botocore also refuses unknown members: the parser has dropped those.)"""
+    shape = operation.model.input_shape
+    if shape is None or not shape.members:
+        return
+    params = make_examples(turn=1).arguments(operation)
+    paths = list(_paths(params))
+
+    @settings(max_examples=counts.few_or_full(15, 500), deadline=None, database=None)
+    @given(st.sampled_from(paths), _ANYTHING)
+    def check(path: tuple[Any, ...], value: Any) -> None:
+        broken = Violation("any", path, value).done_to(params)
+        if _refused_by_botocore(shape, broken):
+            with pytest.raises(Fault):
+                wire.constrain(operation, broken)
+
+    check()
+
+
+def _refused_by_botocore(shape: Shape, params: dict[str, Any]) -> bool:
+    report = ParamValidator().validate(params, shape)
+    return any(kind != "unknown field" for kind, _, _ in report._errors)

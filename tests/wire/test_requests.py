@@ -1,0 +1,41 @@
+"""What botocore sends is what our parser gives back, for every operation served."""
+
+from typing import Any
+
+import pytest
+
+from outcrop import wire
+
+_BOTOCORE_ADDS = {"ClientRequestToken", "ContentMD5", "ContentLength", "ContentType", "EncodingType"}
+
+
+def _parsed(line: Any, operation: wire.Operation, params: dict[str, Any]) -> dict[str, Any]:
+    try:
+        line.call(operation, params, wire.Response(200, [], b""))
+    except Exception:  # an empty answer need not parse: what was sent is what counts
+        if line.seen is None:
+            raise
+    seen = line.seen
+    service = wire.service(operation.service)
+    match = service.match(seen.method, seen.raw_path, seen.query, seen.headers, seen.body)
+    assert match is not None, f"{seen.method} {seen.raw_path}"
+    assert match.operation is operation
+    parsed = wire.parse(operation, match, seen.query, seen.headers, seen.body)
+    wire.constrain(operation, parsed)
+    return parsed
+
+
+def _without_additions(parsed: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    if parsed.get("Body") == b"":
+        parsed = {key: value for key, value in parsed.items() if key != "Body"}
+    added = {key for key in parsed if key[0].upper() + key[1:] in _BOTOCORE_ADDS or key.startswith("Checksum")}
+    return {key: value for key, value in parsed.items() if key in params or key not in added}
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["full", "least"])
+def test_what_botocore_sends_is_parsed_to_the_same_arguments(
+    operation: wire.Operation, full: bool, line_to: Any, make_examples: Any
+) -> None:
+    for turn in range(12 if full else 1):
+        params = make_examples(turn=turn, full=full).arguments(operation)
+        assert _without_additions(_parsed(line_to(operation.service), operation, params), params) == params
