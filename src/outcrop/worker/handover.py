@@ -1,0 +1,50 @@
+"""A sealed model's plaintext, for as long as an engine takes to load it, in memory that only its owner can read.
+
+Knows nothing of engines. What a crash leaves behind is swept by the next worker of the same home.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from outcrop.sealed import SealedReader
+
+MEMORY = Path("/dev/shm")  # the files never reach a disk; where there is no such place, the run folder stands in
+
+
+@contextmanager
+def opened(model_folder: Path, key: bytes, run_folder: Path) -> Iterator[Path]:
+    """A folder (0700) with the model's files in the clear, gone at the end."""
+    place = Path(tempfile.mkdtemp(prefix=_prefix(run_folder), dir=_storage(run_folder)))
+    try:
+        for sealed in sorted(model_folder.iterdir()):
+            _open_file(sealed, key, place / sealed.name)
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def sweep(run_folder: Path) -> None:
+    """Remove what a killed worker of this home left behind."""
+    for left in _storage(run_folder).glob(_prefix(run_folder) + "*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _open_file(sealed: Path, key: bytes, target: Path) -> None:
+    context = f"model/{sealed.parent.name}/{sealed.name}".encode()
+    reader = SealedReader(sealed, key, context)
+    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        for piece in reader.pieces():
+            file.write(piece)
+
+
+def _storage(run_folder: Path) -> Path:
+    return MEMORY if os.access(MEMORY, os.W_OK) else run_folder
+
+
+def _prefix(run_folder: Path) -> str:
+    return f"outcrop-{hashlib.sha256(str(run_folder).encode()).hexdigest()[:12]}-"
