@@ -6,16 +6,19 @@ folder, master key, tables, then one transaction with the account, its administr
 
 import fcntl
 import os
+import pkgutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from outcrop import store
 from outcrop.config import Settings
 from outcrop.domain.errors import SealBroken, SettingsError
 from outcrop.domain.names import new_account_id
@@ -114,6 +117,9 @@ def _alone(home: Path) -> Iterator[None]:
 
 
 def _make_tables(database: Database) -> None:
+    """Every table of this room, whatever its caller happens to have imported."""
+    for module in pkgutil.iter_modules(store.__path__):
+        import_module(f"{store.__name__}.{module.name}")
     with database.write() as connection:
         METADATA.create_all(connection)
 
