@@ -1,0 +1,199 @@
+"""Which checkpoint stands behind a model id, and how a family's hyperparameters apply to it.
+
+Closed weights cannot be had: with nothing mapped, every id is answered by the pebble that ships with the package, and
+says so. Knows nothing of what a checkpoint computes.
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from outcrop.domain.errors import CheckpointError, SettingsError
+from outcrop.domain.plan import LoraPlan
+from outcrop.families.hyperparameters import Hyperparameters
+from outcrop.families.model import FoundationModel
+from outcrop.families.open import registered
+from outcrop.families.registry import MODELS, model_id_of
+
+PEBBLE = Path(__file__).parent.parent / "pebbles" / "text"
+# What a checkpoint says of itself to Outcrop; real weights need no such file.
+CARD = "outcrop.json"
+LONGEST_NAME = 20
+_DEFAULT_CONTEXT = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedHyperparameters:
+    """What the training child is told. `lora` None: every weight is trained."""
+
+    learning_rate: float
+    warmup_steps: int
+    schedule: Literal["linear", "cosine", "constant"]
+    lora: LoraPlan | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A folder of weights behind a model id. `sentence` says plainly what answers."""
+
+    path: Path
+    name: str
+    stand_in: bool
+    sentence: str
+
+    def applied(self, model: FoundationModel, hyperparameters: Hyperparameters) -> AppliedHyperparameters:
+        """A family's hyperparameters in this checkpoint's terms: learning rates by its card, else as they are."""
+        card = _card(self.path)
+        return AppliedHyperparameters(
+            learning_rate=_translated(card, model.family, hyperparameters.learning_rate),
+            warmup_steps=hyperparameters.warmup_steps,
+            schedule="linear",
+            lora=None if hyperparameters.method == "full" else _lora(card, hyperparameters),
+        )
+
+    @property
+    def context_tokens(self) -> int:
+        """How many tokens the checkpoint itself can take in."""
+        return _context_tokens(self.path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """A user's mappings (model id to folder), over the pebble. `file` None: nothing is mapped and nothing can be."""
+
+    file: Path | None = None
+    folders: Mapping[str, Path] = field(default_factory=dict)
+
+    @staticmethod
+    def load(file: Path | None) -> "Catalogue":
+        """The mappings in a TOML file (`[models]`, id = folder); none where it does not exist."""
+        if file is None or not file.is_file():
+            return Catalogue(file=file)
+        try:
+            content = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"{file} cannot be read: {error}") from error
+        models = content.get("models", {})
+        if not isinstance(models, dict) or not all(isinstance(folder, str) for folder in models.values()):
+            raise SettingsError(f"{file}: [models] must map model ids to folders")
+        return Catalogue(file=file, folders={model_id: Path(folder) for model_id, folder in models.items()})
+
+    def models(self) -> dict[str, FoundationModel]:
+        """Every model id that is served: the families', and a user's own."""
+        own = {
+            model_id: registered(model_id, _context_tokens(folder))
+            for model_id, folder in self.folders.items()
+            if model_id not in MODELS
+        }
+        return {**MODELS, **own}
+
+    def find_model(self, identifier: str) -> FoundationModel | None:
+        """The model that an id or a foundation-model ARN names."""
+        return self.models().get(model_id_of(identifier))
+
+    def checkpoint_for(self, model_id: str) -> Checkpoint:
+        """What answers for a model id: what the id is mapped to, else what its base id is, else the pebble."""
+        model = self.find_model(model_id)
+        if model is None:
+            raise SettingsError(f"{model_id} is no model id that Outcrop serves; hint: outcrop models")
+        folder = self.folders.get(model.model_id) or self.folders.get(model.base_id)
+        return _pebble(model) if folder is None else _mapped(model, folder)
+
+    def map(self, model_id: str, folder: Path) -> "Catalogue":
+        """The catalogue with one more mapping, written to its file. Raises SettingsError where there are no weights."""
+        if self.file is None:
+            raise SettingsError("there is no file to write the mapping to")
+        if "." not in model_id:
+            raise SettingsError(f"{model_id!r} is no model id: it needs a provider, a dot and a name")
+        _looks_like_a_checkpoint(folder)
+        folders = {**self.folders, model_id: folder.resolve()}
+        _write(self.file, folders)
+        return Catalogue(file=self.file, folders=folders)
+
+
+def served_name(model: FoundationModel, checkpoint: Checkpoint) -> str:
+    """`modelName`, at most 20 characters: a stand-in is named beside the model, as in `Nova Lite (pebble)`."""
+    if not checkpoint.stand_in:
+        return model.name[:LONGEST_NAME]
+    for name in (f"{model.short_name} ({checkpoint.name})", f"{model.short_name}({checkpoint.name})"):
+        if len(name) <= LONGEST_NAME:
+            return name
+    return f"{model.short_name.replace(' ', '')}({checkpoint.name})"[:LONGEST_NAME]
+
+
+def _pebble(model: FoundationModel) -> Checkpoint:
+    return Checkpoint(
+        path=PEBBLE,
+        name="pebble",
+        stand_in=True,
+        sentence=(
+            f"{model.name} is answered by the pebble, a tiny text checkpoint that ships with Outcrop: "
+            f"a stand-in that learns what it is taught, not {model.provider}'s model."
+        ),
+    )
+
+
+def _mapped(model: FoundationModel, folder: Path) -> Checkpoint:
+    return Checkpoint(
+        path=folder,
+        name=folder.name,
+        stand_in=False,
+        sentence=f"{model.name} is answered by the checkpoint {folder.name}, which {model.model_id} was mapped to.",
+    )
+
+
+def _looks_like_a_checkpoint(folder: Path) -> None:
+    missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
+    if missing or not any(folder.glob("*.safetensors")):
+        what = " and ".join(missing) if missing else "weights (*.safetensors)"
+        raise SettingsError(f"{folder} is not a checkpoint in Hugging Face's layout: {what} missing")
+
+
+def _write(file: Path, folders: Mapping[str, Path]) -> None:
+    # A JSON string is a TOML basic string.
+    lines = [f"{json.dumps(model_id)} = {json.dumps(str(folder))}" for model_id, folder in sorted(folders.items())]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_suffix(".new")
+    fresh.write_text("\n".join(["[models]", *lines, ""]), encoding="utf-8")
+    fresh.replace(file)
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    return _json_object(folder / CARD)
+
+
+def _context_tokens(folder: Path) -> int:
+    found = _json_object(folder / "config.json").get("max_position_embeddings", _DEFAULT_CONTEXT)
+    return found if isinstance(found, int) else _DEFAULT_CONTEXT
+
+
+def _json_object(file: Path) -> dict[str, Any]:
+    """A JSON object; empty where the file does not exist."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{file} cannot be read as JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{file} is not a JSON object")
+    return found
+
+
+def _translated(card: Mapping[str, Any], family: str, learning_rate: float) -> float:
+    """applied x (rate / at) ** power: a power below 1 squeezes a family's range into what the checkpoint bears."""
+    entry = card.get("learning_rate", {}).get(family)
+    if entry is None:
+        return learning_rate
+    return float(entry["applied"] * (learning_rate / entry["at"]) ** entry.get("power", 1.0))
+
+
+def _lora(card: Mapping[str, Any], hyperparameters: Hyperparameters) -> LoraPlan:
+    """What was sent, else what the card says, else LoRA's usual 16 and 32. A rank sent alone keeps alpha / rank."""
+    said = card.get("lora", {})
+    rank, alpha = int(said.get("rank", 16)), int(said.get("alpha", 32))
+    chosen = hyperparameters.lora_rank or rank
+    return LoraPlan(rank=chosen, alpha=hyperparameters.lora_alpha or max(1, chosen * alpha // rank))

@@ -1,0 +1,141 @@
+"""Hyperparameters: what a family takes, and reading what was sent (always strings). Knows no family by name."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from outcrop.domain.errors import ValidationException
+from outcrop.domain.plan import EarlyStopping
+
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+# No number that anybody means is longer; Python refuses to read integers of many thousand digits.
+_LONGEST_NUMBER = 40
+
+Number = int | float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hyperparameter:
+    """One row of a family's table. `default` None: it has an effect only where it is sent."""
+
+    name: str
+    kind: Literal["int", "float", "choice"]
+    minimum: Number = 0
+    maximum: Number = 0
+    default: Number | str | None
+    sentence: str
+    choices: tuple[str, ...] = ()
+
+    @property
+    def range_text(self) -> str:
+        """The range in words: `an integer from 1 to 5`."""
+        if self.kind == "choice":
+            return "one of " + ", ".join(self.choices)
+        noun = "an integer" if self.kind == "int" else "a number"
+        if self.minimum == self.maximum:
+            return f"{self.minimum}"
+        return f"{noun} from {_plain(self.minimum)} to {_plain(self.maximum)}"
+
+    def read(self, sent: str) -> Number | str | None:
+        """The value that a string states, or None where it is not one in range."""
+        if self.kind == "choice":
+            return sent if sent in self.choices else None
+        pattern = _INTEGER if self.kind == "int" else _FLOAT
+        if len(sent) > _LONGEST_NUMBER or not pattern.fullmatch(sent):
+            return None
+        value = int(sent) if self.kind == "int" else float(sent)
+        return value if self.minimum <= value <= self.maximum else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hyperparameters:
+    """A job's hyperparameters, typed, defaults filled in. `stated` is what Get answers.
+
+    `learning_rate` is in the family's own terms: `Checkpoint.applied` translates it. None for `lora_rank` and
+    `lora_alpha` leaves the choice to the checkpoint.
+    """
+
+    epoch_count: int
+    batch_size: int
+    learning_rate: float
+    warmup_steps: int = 0
+    early_stopping: EarlyStopping | None = None
+    method: Literal["lora", "full"] = "lora"
+    lora_rank: int | None = None
+    lora_alpha: int | None = None
+    seed: int = 0
+    stated: dict[str, str] = field(default_factory=dict)
+
+
+OUTCROPS_OWN = (
+    Hyperparameter(
+        name="outcrop.method",
+        kind="choice",
+        choices=("lora", "full"),
+        default=None,
+        sentence="lora trains a low-rank adapter (the default); full trains every weight.",
+    ),
+    Hyperparameter(
+        name="outcrop.loraRank",
+        kind="int",
+        minimum=1,
+        maximum=256,
+        default=None,
+        sentence="The adapter's rank; unset, the checkpoint's own choice.",
+    ),
+    Hyperparameter(
+        name="outcrop.loraAlpha",
+        kind="int",
+        minimum=1,
+        maximum=1024,
+        default=None,
+        sentence="The adapter's scale is alpha / rank; unset, the checkpoint's own choice.",
+    ),
+    Hyperparameter(
+        name="outcrop.seed",
+        kind="int",
+        minimum=0,
+        maximum=2**31 - 1,
+        default=None,
+        sentence="Two jobs with the same data, settings and seed see their rows in the same order.",
+    ),
+)
+
+
+def resolve(table: Sequence[Hyperparameter], sent: Mapping[str, str], whose: str) -> dict[str, Number | str]:
+    """Values by name, defaults filled in. Raises ValidationException that names every problem at once."""
+    known = {row.name: row for row in (*table, *OUTCROPS_OWN)}
+    problems = [_problem(known.get(name), name, text, table, whose) for name, text in sent.items()]
+    found = [problem for problem in problems if problem]
+    if found:
+        raise ValidationException(" ".join(found))
+    values = {row.name: row.read(sent[name]) if (name := row.name) in sent else row.default for row in known.values()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def stated(table: Sequence[Hyperparameter], sent: Mapping[str, str]) -> dict[str, str]:
+    """What Get answers: what was sent as it was sent, and the family's defaults."""
+    defaults = {row.name: _plain(row.default) for row in table if row.default is not None}
+    return {**defaults, **sent}
+
+
+def _problem(
+    row: Hyperparameter | None, name: str, text: str, table: Sequence[Hyperparameter], whose: str
+) -> str | None:
+    if row is None:
+        takes = "; ".join(f"{each.name}: {each.range_text}" for each in table)
+        return f"hyperParameters: {_shown(name)} is not a hyperparameter of {whose}. It takes {takes}."
+    if row.read(text) is None:
+        return f"hyperParameters: {name} must be {row.range_text}; {_shown(text)} was sent."
+    return None
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _LONGEST_NUMBER else text[:_LONGEST_NUMBER] + "…")
+
+
+def _plain(value: Number | str) -> str:
+    """As people write it: 1e-05 is 0.00001, 1.0 is 1."""
+    return value if isinstance(value, str) else f"{value:.10f}".rstrip("0").rstrip(".") if value % 1 else f"{value:.0f}"
