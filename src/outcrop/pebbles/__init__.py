@@ -1,0 +1,1 @@
+"""Tiny checkpoints that ship with the package, as data. Nothing is computed here."""
