@@ -14,6 +14,7 @@ from outcrop.server.calling import Operations
 from outcrop.server.certificate import ensure_certificate
 from outcrop.server.protocol import BoundedProtocol
 from outcrop.services.call import Ground
+from outcrop.services.runtime.client import close_clients
 
 KEEP_ALIVE_S = 75
 STREAMS_MAY_END_WITHIN_S = 3
@@ -46,6 +47,7 @@ async def run(
     finally:
         ending.cancel()
         app.close()
+        await close_clients()
 
 
 class _Server(uvicorn.Server):
@@ -73,13 +75,18 @@ async def _stop_when(ended: asyncio.Event, server: uvicorn.Server) -> None:
 
 def _listen(settings: Settings) -> socket.socket:
     try:
-        family, *_ = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+        family, kind, protocol, _, address = found[0]
+        # With the protocol named: asyncio turns Nagle's delays off only on sockets that say they are TCP.
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
     except OSError as error:
         raise SettingsError(
             f"cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
             "Name a free --port, or 0 for any."
         ) from error
+    return listener
 
 
 def _config(settings: Settings, app: App) -> uvicorn.Config:

@@ -19,8 +19,6 @@ class EngineRefused(OutcropError):
 
 def is_ready(socket: Path) -> bool:
     """Whether an engine answers on the socket."""
-    if not socket.exists():
-        return False
     try:
         _ask(socket, HEALTH_TIMEOUT_S, "GET", "/health", None)
     except EngineRefused:
@@ -46,6 +44,8 @@ def unload_adapter(socket: Path, name: str) -> None:
 
 def _ask(socket: Path, timeout_s: float, method: str, path: str, body: dict[str, str] | None) -> httpx.Response:
     """The engine's answer. Raises EngineRefused for an error and where nobody answers."""
+    if not socket.exists():
+        raise EngineRefused("The engine does not answer: it has not opened its socket.")
     try:
         with _client(socket, timeout_s) as client:
             answer = client.request(method, path, json=body)

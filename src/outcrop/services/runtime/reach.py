@@ -42,23 +42,23 @@ async def _wait_and_ask(
     call: Call, checkpoint: Path, ask: Callable[[], Awaitable[Result]], patience: Patience
 ) -> Result:
     give_up = time.monotonic() + patience.ready_s
-    wished = await asyncio.to_thread(_want, call, checkpoint)
+    ends: list[str] = []
     while time.monotonic() < give_up:
+        await asyncio.to_thread(_wish, call, checkpoint, ends)
         await asyncio.sleep(patience.poll_s)
         try:
             return await ask()
         except EngineAway:
-            await asyncio.to_thread(_refuse_if_gone, call, checkpoint, wished)
+            continue
     raise ModelNotReadyException("The model's engine is still starting. Try again in a few seconds.")
 
 
-def _want(call: Call, checkpoint: Path) -> engines.Engine:
-    return engines.want(call.ground.database, call.ground.settings, checkpoint, call.at)
-
-
-def _refuse_if_gone(call: Call, checkpoint: Path, wished: engines.Engine) -> None:
-    """An engine that was started for this wish and has ended will not come by waiting."""
+def _wish(call: Call, checkpoint: Path, ends: list[str]) -> None:
+    """See that the engine is wanted. `ends` collects why engines have ended while this request waited for one."""
     with call.ground.database.read() as connection:
         found = engines.find(connection, checkpoint)
-    if found is not None and found.state is EngineState.GONE and wished.state is not EngineState.READY:
-        raise ModelErrorException(f"The model's engine cannot start: {found.detail}", originalStatusCode=500)
+    if found is None or found.state is EngineState.GONE:
+        if found is not None and ends:  # this request's own wish was tried: waiting will not help
+            raise ModelErrorException(f"The model's engine cannot start: {found.detail}", originalStatusCode=500)
+        ends.append("" if found is None else found.detail or "")
+        engines.want(call.ground.database, call.ground.settings, checkpoint, call.at)
