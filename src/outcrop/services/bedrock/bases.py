@@ -56,6 +56,11 @@ def catalogue_of(call: Call) -> families.Catalogue:
     return families.Catalogue.load(call.ground.settings.catalogue_file)
 
 
+def siblings(call: Call, model: families.FoundationModel) -> list[families.FoundationModel]:
+    """The ids that differ from this one in their context suffix alone, itself included."""
+    return [other for other in catalogue_of(call).models().values() if other.base_id == model.base_id]
+
+
 def custom_model_unknown(identifier: str) -> ResourceNotFoundException:
     """The error for a custom model that does not exist (yet: it appears when its job has completed)."""
     return ResourceNotFoundException(f"There is no custom model {identifier} in this account and Region.")

@@ -142,8 +142,7 @@ def _refuse_beyond_quota(connection: sa.Connection, call: Call) -> None:
 def _refuse_uncustomizable(call: Call, model: families.FoundationModel, customization_type: str) -> None:
     if customization_type in model.customizations:
         return
-    same = (other for other in bases.catalogue_of(call).models().values() if other.base_id == model.base_id)
-    able = [other.model_id for other in same if customization_type in other.customizations]
+    able = [one.model_id for one in bases.siblings(call, model) if customization_type in one.customizations]
     hint = f" Use {' or '.join(able)}." if able else ""
     raise ValidationException(
         f"The base model {model.model_id} does not support the customization type {customization_type}.{hint}"

@@ -92,8 +92,8 @@ def delete_provisioned_model_throughput(call: Call, request: dict[str, Any]) -> 
 def _create(connection: sa.Connection, call: Call, request: dict[str, Any]) -> str:
     name, units = request["provisionedModelName"], request["modelUnits"]
     chosen = bases.choose(connection, call, request["modelId"])
-    if chosen.custom is None and "PROVISIONED" not in chosen.foundation.inference_types:
-        raise ValidationException(f"The model {chosen.foundation.model_id} does not support provisioned throughput.")
+    if chosen.custom is None:
+        _refuse_on_demand_only(call, chosen.foundation)
     _refuse_name_in_use(connection, call, name)
     _refuse_beyond_quota(connection, call, units)
     given = tagging.checked(request.get("tags", ()), resource_name=name)
@@ -163,6 +163,14 @@ def _known(connection: sa.Connection, call: Call, identifier: str) -> Throughput
     if found is None:
         raise ResourceNotFoundException(f"There is no provisioned model {identifier} in this account and Region.")
     return found
+
+
+def _refuse_on_demand_only(call: Call, model: families.FoundationModel) -> None:
+    if "PROVISIONED" in model.inference_types:
+        return
+    able = [other.model_id for other in bases.siblings(call, model) if "PROVISIONED" in other.inference_types]
+    hint = f" Use {' or '.join(able)}." if able else ""
+    raise ValidationException(f"The model {model.model_id} does not support provisioned throughput.{hint}")
 
 
 def _refuse_name_in_use(connection: sa.Connection, call: Call, name: str) -> None:
