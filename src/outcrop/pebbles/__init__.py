@@ -1,1 +1,0 @@
-"""Tiny checkpoints that ship with the package, as data. Nothing is computed here."""
