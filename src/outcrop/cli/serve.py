@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import uvloop
 
 from outcrop.cli.options import address_file, home_option
 from outcrop.config import Settings
@@ -54,7 +55,7 @@ def run(settings: Settings) -> None:
     _log_to(settings.logs_folder / "server.log")
     with _only_one(settings):
         children.kill_orphans(settings.processes_folder)
-        asyncio.run(_serve(settings, _ground(settings, home)))
+        uvloop.run(_serve(settings, _ground(settings, home)))
 
 
 def _ground(settings: Settings, home: "Home") -> "Ground":

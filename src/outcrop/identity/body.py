@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from outcrop.domain.errors import Fault
 from outcrop.identity.authenticate import Identity
 from outcrop.identity.checksums import HEADER_PREFIX, begin, declared, in_base64, promised
-from outcrop.store.checksums import Running
 from outcrop.identity.chunks import ChunkedBody
+from outcrop.store.checksums import Running
 
 _SHA256_HEX_LENGTH = 64
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import uvicorn
 
@@ -76,16 +77,24 @@ async def _stop_when(ended: asyncio.Event, server: uvicorn.Server) -> None:
 def _listen(settings: Settings) -> socket.socket:
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-        family, kind, protocol, _, address = found[0]
-        # With the protocol named: asyncio turns Nagle's delays off only on sockets that say they are TCP.
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        return _bound(found[0])
     except OSError as error:
         raise SettingsError(
             f"cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
             "Name a free --port, or 0 for any."
         ) from error
+
+
+def _bound(found: Any) -> socket.socket:
+    family, kind, protocol, _, address = found
+    # With the protocol named: asyncio turns Nagle's delays off only on sockets that say they are TCP.
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 
