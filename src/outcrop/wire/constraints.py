@@ -8,6 +8,7 @@ Knows nothing of what the arguments mean.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import regex
@@ -168,7 +169,6 @@ def _map(shape: Shape, checker: ShapeCompiler[Check]) -> Check:
 def _string(shape: Shape) -> Check:
     low, high = shape.metadata.get("min", 0), shape.metadata.get("max")
     pattern = shape.metadata.get("pattern")
-    find = None if pattern is None else regex.compile(pattern).fullmatch
     allowed = frozenset(shape.enum)
     sensitive = bool(shape.metadata.get("sensitive"))
 
@@ -180,18 +180,24 @@ def _string(shape: Shape) -> Check:
             problems.append(Problem.at(path, "enum", said, None if sensitive else value))
         elif len(value) < low or (high is not None and len(value) > high):
             problems.append(Problem.at(path, *_length_problem(len(value), low, high)))
-        elif find is not None and not _fits(find, value):
+        elif pattern is not None and not _fits(pattern, value):
             said = f"Member must satisfy regular expression pattern: {pattern}"
             problems.append(Problem.at(path, "pattern", said, None if sensitive else value))
 
     return check
 
 
-def _fits(find: Callable[..., Any], value: str) -> bool:
+def _fits(pattern: str, value: str) -> bool:
     try:
-        return find(value, timeout=_PATTERN_TIMEOUT_S) is not None
+        return _compiled(pattern).fullmatch(value, timeout=_PATTERN_TIMEOUT_S) is not None
     except TimeoutError:
         return False
+
+
+@cache
+def _compiled(pattern: str) -> "regex.Pattern[str]":
+    """Compiled when a value first needs it: most of the models' patterns never meet one."""
+    return regex.compile(pattern, cache_pattern=False)
 
 
 def _length(shape: Shape) -> Callable[[Any, Path, list[Problem]], bool]:

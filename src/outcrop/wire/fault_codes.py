@@ -101,4 +101,6 @@ def status_of_code(code: str, protocol: str) -> int:
     """The status of a code that the model gives none: 400 unless known better."""
     if protocol == "rest-xml" and code in _S3_STATUSES:
         return _S3_STATUSES[code]
+    if protocol == "json" and code == "UnknownOperationException":
+        return 400
     return _STATUSES.get(code, 400)

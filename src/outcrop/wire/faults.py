@@ -25,7 +25,8 @@ def fault(service: Service | None, operation: Operation | None, error: Fault, re
     headers = request_id_headers(protocol, request_id)
     match protocol:
         case "rest-xml":
-            return _s3_fault(status, headers, _s3_document(code, error, request_id), operation)
+            has_body = status != 304 and (operation is None or operation.method != "HEAD")
+            return _s3_fault(status, headers, error, _s3_document(code, error, request_id), has_body)
         case "query":
             assert service is not None, "only a service speaks query"
             document = _form_document(service, code, error, shape, status, request_id)
@@ -74,10 +75,20 @@ def _form_document(
     return f'<ErrorResponse xmlns="{namespace}"><Error>{said}</Error>{closing}</ErrorResponse>'.encode()
 
 
-def _s3_fault(status: int, headers: HeaderList, document: bytes, operation: Operation | None) -> Response:
-    if status == 304 or (operation is not None and operation.method == "HEAD"):
+def _s3_fault(status: int, headers: HeaderList, error: Fault, document: bytes, has_body: bool) -> Response:
+    headers += _s3_headers(status, error)
+    if not has_body:
         return whole(status, headers, b"")
     return whole(status, [*headers, (b"content-type", b"application/xml")], document)
+
+
+def _s3_headers(status: int, error: Fault) -> HeaderList:
+    """What HTTP wants said beside the status: the object as it is now."""
+    if status == 304 and "ETag" in error.members:
+        return [(b"etag", header_value(str(error.members["ETag"])))]
+    if status == 416 and "ActualObjectSize" in error.members:
+        return [(b"content-range", b"bytes */%d" % int(error.members["ActualObjectSize"]))]
+    return []
 
 
 def _s3_document(code: str, error: Fault, request_id: str) -> bytes:

@@ -1,6 +1,7 @@
 """botocore's service models, read lean: no documentation, no ordered dicts. Knows nothing of what is served."""
 
 import gzip
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,13 @@ from botocore.model import ServiceModel
 
 def load_model(name: str) -> ServiceModel:
     """The newest model of a service, as botocore's own clients read it."""
-    return ServiceModel(Loader(file_loader=_LeanFiles()).load_service_model(name, "service-2"), name)
+    return ServiceModel(_loader().load_service_model(name, "service-2"), name)
+
+
+@cache
+def _loader() -> Loader:
+    """One for all services: the search for what botocore has is its slowest step."""
+    return Loader(file_loader=_LeanFiles())
 
 
 class _LeanFiles:

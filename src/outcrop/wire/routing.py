@@ -56,7 +56,7 @@ class Router:
     def __init__(self, operations: Iterable[OperationModel]) -> None:
         self._root = _Node()
         for operation in operations:
-            if operation.name not in _ELSEWHERE:
+            if operation.name not in _ELSEWHERE and not operation.deprecated:
                 self._plant(operation)
 
     def find(self, method: str, raw_path: str, query: Query, headers: Headers) -> tuple[str, dict[str, str]] | None:

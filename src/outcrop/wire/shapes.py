@@ -35,17 +35,18 @@ class ShapeCompiler(Generic[Code]):
 
     def __init__(self, compile_shape: "Callable[[Shape, ShapeCompiler[Code]], Code | None]") -> None:
         self._compile_shape = compile_shape
-        self._compiled: dict[tuple[str, str], Code | None] = {}
-        self._open: set[tuple[str, str]] = set()
+        self._compiled: dict[tuple[str, int], Code | None] = {}
+        self._open: set[tuple[str, int]] = set()
         self._lock = threading.RLock()
 
     def __call__(self, shape: Shape) -> Code | None:
         """The shape's closure; None where a value passes as it is."""
-        key = (shape.name, repr(sorted(shape.serialization.items())) + repr(sorted(shape.metadata.items(), key=str)))
+        # A member may add traits of its own to the shape that it refers to.
+        key = (shape.name, hash(repr(shape.serialization) + repr(shape.metadata)))
         with self._lock:
             return self._closure(key, shape)
 
-    def _closure(self, key: tuple[str, str], shape: Shape) -> Code | None:
+    def _closure(self, key: tuple[str, int], shape: Shape) -> Code | None:
         if key in self._open:
             return lambda *arguments: self._compiled[key](*arguments)  # type: ignore[return-value,misc]  # bound by then
         if key not in self._compiled:
