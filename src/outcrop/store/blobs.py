@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from outcrop.sealed import PARTIAL_SUFFIX, SealedReader, SealedWriter, as_file
 from outcrop.sealed.writer import sync_folder
@@ -105,8 +107,12 @@ class ObjectReader:
         self.size = sum(part.size for part in self._parts)
         self._held: dict[str, BlobReader] = {}
         end = self.size if length is None else start + length
-        for part, _, _ in list(self._overlaps(start, end))[:READERS_HELD]:
-            self._held[part.id] = blobs.open(part.id)
+        try:
+            for part, _, _ in islice(self._overlaps(start, end), READERS_HELD):
+                self._held[part.id] = blobs.open(part.id)
+        except BaseException:
+            self.close()
+            raise
 
     def pieces(self, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The bytes from `start`, at most `length` of them, in chunks of at most 1 MiB."""
@@ -132,6 +138,14 @@ class ObjectReader:
         for reader in self._held.values():
             reader.close()
         self._held.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def _overlaps(self, start: int, end: int) -> Iterator[tuple[Blob, int, int]]:
         """Each part that has bytes of [start, end), with the stretch of it."""

@@ -1,6 +1,5 @@
 """Copies within the server: of a whole object, and of a stretch into a part. Every copy is sealed anew."""
 
-from contextlib import closing
 from typing import Any
 from urllib.parse import unquote
 
@@ -32,7 +31,7 @@ def copy_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     _require_size(source.size)
     said, condition = _description(request, source), write_condition(request)
     with (
-        closing(objects(call).open(source)) as reader,
+        objects(call).open(source) as reader,
         objects(call).staged(reader.pieces(), _algorithms(request, source)) as written,
     ):
         record = objects(call).publish(whole(bucket, key, written, said), condition)
@@ -51,7 +50,7 @@ def upload_part_copy(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         start, length = copied_range(request["CopySourceRange"], source.size)
     _require_size(length)
     with (
-        closing(objects(call).open(source, start, length)) as reader,
+        objects(call).open(source, start, length) as reader,
         objects(call).staged(reader.pieces(start, length), [upload.algorithm]) as written,
     ):
         part = uploads(call).put_part(upload, request["PartNumber"], written)
