@@ -3,7 +3,7 @@
 Key material leaves this room only as data keys and plaintexts: nobody else wraps or unwraps.
 """
 
-from outcrop.store.keys.ciphertext import key_named_by
+from outcrop.store.keys.ciphertext import invalid_ciphertext, key_named_by
 from outcrop.store.keys.records import Alias, KeyState, KmsKey
 from outcrop.store.keys.ring import MATERIAL_VERSION, SERVICE_KEY, Keys, add_service_key
 
@@ -15,5 +15,6 @@ __all__ = [
     "Keys",
     "KmsKey",
     "add_service_key",
+    "invalid_ciphertext",
     "key_named_by",
 ]

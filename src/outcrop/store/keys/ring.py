@@ -56,8 +56,12 @@ class Keys:
 
     def reap(self, now: datetime) -> int:
         """Destroy keys whose waiting period is over, material and aliases with them; how many."""
+        due = sa.select(KEYS.c.key_id).where(KEYS.c.deletion_at <= now)
+        with self._database.read() as connection:
+            if connection.execute(due.limit(1)).first() is None:
+                return 0
         with self._database.write() as connection:
-            gone = connection.execute(sa.select(KEYS.c.key_id).where(KEYS.c.deletion_at <= now)).scalars().all()
+            gone = connection.execute(due).scalars().all()
             for table in (MATERIALS, ALIASES, KEYS):
                 connection.execute(sa.delete(table).where(table.c.key_id.in_(gone)))
         return len(gone)
