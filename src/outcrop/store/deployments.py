@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from outcrop.domain.states import DeploymentStatus
 from outcrop.store.database import METADATA, Database, Moment
 from outcrop.store.listing import Listing, contains
+from outcrop.store.prepared import NameOrArn
 
 DEPLOYMENTS = sa.Table(
     "deployments",
@@ -37,6 +38,7 @@ DEPLOYMENTS = sa.Table(
     sa.Index("deployments_in_order", "account", "region", "created_at", "id"),
 )
 
+_NAME_OR_ARN = NameOrArn(DEPLOYMENTS)
 LISTING = Listing(
     DEPLOYMENTS,
     list(DEPLOYMENTS.c),
@@ -147,9 +149,7 @@ def add(connection: sa.Connection, made: Deployment) -> None:
 
 def find(connection: sa.Connection, region: str, account: str, identifier: str) -> Deployment | None:
     """The deployment of this name or ARN, in this Region and account."""
-    named = DEPLOYMENTS.c.arn if identifier.startswith("arn:") else DEPLOYMENTS.c.name
-    mine = (DEPLOYMENTS.c.account == account, DEPLOYMENTS.c.region == region)
-    row = connection.execute(sa.select(DEPLOYMENTS).where(named == identifier, *mine)).first()
+    row = _NAME_OR_ARN.first(connection, region, account, identifier)
     return None if row is None else from_row(row)
 
 

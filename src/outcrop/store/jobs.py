@@ -17,6 +17,7 @@ from outcrop.domain.states import JobStatus, ModelStatus, Phase, PhaseStatus, ma
 from outcrop.store import models, tags
 from outcrop.store.database import METADATA, Database, Moment
 from outcrop.store.listing import Listing, contains
+from outcrop.store.prepared import NameOrArn, Prepared
 
 UNFINISHED = (JobStatus.IN_PROGRESS.value, JobStatus.STOPPING.value)
 FAILURE_MESSAGE_LIMIT = 2048  # the API's own limit
@@ -75,6 +76,8 @@ SUMMARY = (
     JOBS.c.phases,
     JOBS.c.id,
 )
+_NAME_OR_ARN = NameOrArn(JOBS)
+_BY_ID = Prepared(sa.select(JOBS).where(JOBS.c.id == sa.bindparam("id")))
 LISTING = Listing(
     JOBS,
     SUMMARY,
@@ -258,15 +261,13 @@ def add(connection: sa.Connection, job: Job) -> None:
 
 def find(connection: sa.Connection, region: str, account: str, identifier: str) -> Job | None:
     """The job of this name or ARN, in this Region and account."""
-    named = JOBS.c.arn if identifier.startswith("arn:") else JOBS.c.name
-    mine = (JOBS.c.account == account, JOBS.c.region == region)
-    row = connection.execute(sa.select(JOBS).where(named == identifier, *mine)).first()
+    row = _NAME_OR_ARN.first(connection, region, account, identifier)
     return None if row is None else from_row(row)
 
 
 def by_id(connection: sa.Connection, job_id: str) -> Job | None:
     """The job of this id."""
-    row = connection.execute(sa.select(JOBS).where(JOBS.c.id == job_id)).first()
+    row = _BY_ID.first(connection, {"id": job_id})
     return None if row is None else from_row(row)
 
 
@@ -300,9 +301,9 @@ def request_stop(connection: sa.Connection, job: Job, now: datetime) -> JobStatu
     return JobStatus(values["status"])
 
 
-def from_row(row: sa.Row[Any]) -> Job:
+def from_row(row: Any) -> Job:
     """A job of a row that has every column."""
-    values = dict(row._mapping)
+    values = dict(zip(JOBS.c.keys(), row, strict=True))
     return Job(**{**values, "status": JobStatus(values["status"])})
 
 

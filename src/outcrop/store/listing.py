@@ -1,7 +1,6 @@
 """Rows of a table in the order of their creation, a page at a time (keyset, so that insertions shift nothing).
 
-Statements are SQLAlchemy Core, compiled once for each set of filters and run on the driver's own cursor, which takes a
-third of the time that the ORM-free path of SQLAlchemy takes. Knows nothing of tokens and of what rows mean.
+There is one prepared statement for each set of filters. Knows nothing of tokens and of what rows mean.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from outcrop.store.database import Moment
+from outcrop.store.prepared import Prepared
 
 Test = Callable[[sa.BindParameter[Any]], sa.ColumnElement[bool]]
-Convert = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +41,17 @@ class Listing:
         self._table, self._columns, self._tests = table, columns, tests
         names = [column.name for column in columns]
         self._moment_at, self._id_at = names.index("created_at"), names.index("id")
-        self._prepared: dict[tuple[object, ...], _Prepared] = {}
+        self._prepared: dict[tuple[object, ...], Prepared] = {}
 
     def rows(self, connection: sa.Connection, page: Page) -> list[tuple[Any, ...]]:
         """At most `limit` rows, in `columns`' order."""
         values = {**page.filters, "limit": page.limit}
         if page.after is not None:
             values |= {"after_moment": page.after.created_at, "after_id": page.after.id}
-        key = (connection.dialect.name, page.descending, page.after is None, *page.filters)
+        key = (page.descending, page.after is None, *page.filters)
         prepared = self._prepared.get(key)
         if prepared is None:
-            prepared = self._prepared[key] = _Prepared(self._statement(page), connection.dialect)
+            prepared = self._prepared[key] = Prepared(self._statement(page))
         return prepared.rows(connection, values)
 
     def position(self, row: tuple[Any, ...]) -> Position:
@@ -74,38 +73,3 @@ class Listing:
 def contains(column: sa.ColumnElement[str]) -> Test:
     """The filter that a name contains a text, exactly as written (LIKE would ignore case on SQLite alone)."""
     return lambda text: sa.func.replace(column, text, "") != column
-
-
-class _Prepared:
-    """A compiled statement with its values' conversions, ready for the driver."""
-
-    def __init__(self, statement: sa.Select[Any], dialect: sa.Dialect) -> None:
-        compiled = statement.compile(dialect=dialect)
-        self._sql = str(compiled)
-        self._positions: list[str] | None = compiled.positiontup if compiled.positional else None
-        self._fixed = compiled.params
-        self._into = _conversions({name: bind.type.bind_processor(dialect) for name, bind in compiled.binds.items()})
-        columns = enumerate(statement.selected_columns)
-        self._out = _conversions({place: column.type.result_processor(dialect, None) for place, column in columns})
-
-    def rows(self, connection: sa.Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """Every row, converted."""
-        bound = {**self._fixed, **values}
-        for name, convert in self._into.items():
-            bound[name] = convert(bound[name])
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(self._sql, bound if self._positions is None else [bound[name] for name in self._positions])
-            return [self._converted(row) for row in cursor.fetchall()]
-        finally:
-            cursor.close()
-
-    def _converted(self, row: Sequence[Any]) -> tuple[Any, ...]:
-        values = list(row)
-        for place, convert in self._out.items():
-            values[place] = convert(values[place])
-        return tuple(values)
-
-
-def _conversions(found: Mapping[Any, Convert | None]) -> dict[Any, Convert]:
-    return {key: convert for key, convert in found.items() if convert is not None}

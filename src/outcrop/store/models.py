@@ -3,7 +3,7 @@
 A deleted model's row stays, marked, until the worker has wiped its folder. Knows nothing of files and keys' contents.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from outcrop.domain.states import ModelStatus
 from outcrop.store import deployments, throughput
 from outcrop.store.database import METADATA, Database, Moment
 from outcrop.store.listing import Listing, contains
+from outcrop.store.prepared import NameOrArn, Prepared
 
 MODELS = sa.Table(
     "custom_models",
@@ -55,6 +56,8 @@ SUMMARY = (
     MODELS.c.status,
     MODELS.c.id,
 )
+_NAME_OR_ARN = NameOrArn(MODELS, MODELS.c.deleted_at.is_(None))
+_BY_ID = Prepared(sa.select(MODELS).where(MODELS.c.id == sa.bindparam("id")))
 LISTING = Listing(
     MODELS,
     SUMMARY,
@@ -154,14 +157,13 @@ def add(connection: sa.Connection, model: CustomModel) -> None:
 
 def find(connection: sa.Connection, region: str, account: str, identifier: str) -> CustomModel | None:
     """The living model of this name or ARN, in this Region and account."""
-    named = MODELS.c.arn if identifier.startswith("arn:") else MODELS.c.name
-    row = connection.execute(sa.select(MODELS).where(named == identifier, *_living(region, account))).first()
+    row = _NAME_OR_ARN.first(connection, region, account, identifier)
     return None if row is None else from_row(row)
 
 
 def by_id(connection: sa.Connection, model_id: str) -> CustomModel | None:
     """The model of this id, deleted or not."""
-    row = connection.execute(sa.select(MODELS).where(MODELS.c.id == model_id)).first()
+    row = _BY_ID.first(connection, {"id": model_id})
     return None if row is None else from_row(row)
 
 
@@ -183,11 +185,7 @@ def wiped(database: Database, model_id: str) -> None:
         connection.execute(sa.delete(MODELS).where(MODELS.c.id == model_id, MODELS.c.deleted_at.is_not(None)))
 
 
-def _living(region: str, account: str) -> Sequence[sa.ColumnElement[bool]]:
-    return (MODELS.c.account == account, MODELS.c.region == region, MODELS.c.deleted_at.is_(None))
-
-
-def from_row(row: sa.Row[Any]) -> CustomModel:
+def from_row(row: Any) -> CustomModel:
     """A model of a row that has every column."""
-    values = dict(row._mapping)
+    values = dict(zip(MODELS.c.keys(), row, strict=True))
     return CustomModel(**{**values, "status": ModelStatus(values["status"])})

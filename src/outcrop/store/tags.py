@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import sqlalchemy as sa
 
 from outcrop.store.database import METADATA
+from outcrop.store.prepared import Prepared
 
 TAGS = sa.Table(
     "tags",
@@ -13,12 +14,12 @@ TAGS = sa.Table(
     sa.Column("key", sa.String, primary_key=True),
     sa.Column("value", sa.String, nullable=False),
 )
+_OF_ARN = Prepared(sa.select(TAGS.c.key, TAGS.c.value).where(TAGS.c.arn == sa.bindparam("arn")).order_by(TAGS.c.key))
 
 
 def of(connection: sa.Connection, arn: str) -> dict[str, str]:
     """The tags of a resource, sorted by key."""
-    found = sa.select(TAGS.c.key, TAGS.c.value).where(TAGS.c.arn == arn).order_by(TAGS.c.key)
-    return {row.key: row.value for row in connection.execute(found)}
+    return dict(_OF_ARN.rows(connection, {"arn": arn}))
 
 
 def put(connection: sa.Connection, arn: str, tags: Mapping[str, str]) -> None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from outcrop.domain.states import ThroughputStatus
 from outcrop.store.database import METADATA, Database, Moment
 from outcrop.store.listing import Listing, contains
+from outcrop.store.prepared import NameOrArn
 
 THROUGHPUT = sa.Table(
     "provisioned_throughput",
@@ -38,6 +39,7 @@ THROUGHPUT = sa.Table(
     sa.Index("provisioned_throughput_in_order", "account", "region", "created_at", "id"),
 )
 
+_NAME_OR_ARN = NameOrArn(THROUGHPUT)
 LISTING = Listing(
     THROUGHPUT,
     list(THROUGHPUT.c),
@@ -127,9 +129,7 @@ def add(connection: sa.Connection, made: Throughput) -> None:
 
 def find(connection: sa.Connection, region: str, account: str, identifier: str) -> Throughput | None:
     """The provisioned model of this name or ARN, in this Region and account."""
-    named = THROUGHPUT.c.arn if identifier.startswith("arn:") else THROUGHPUT.c.name
-    mine = (THROUGHPUT.c.account == account, THROUGHPUT.c.region == region)
-    row = connection.execute(sa.select(THROUGHPUT).where(named == identifier, *mine)).first()
+    row = _NAME_OR_ARN.first(connection, region, account, identifier)
     return None if row is None else from_row(row)
 
 
