@@ -8,6 +8,7 @@ from outcrop.domain import arn as arns
 from outcrop.domain.errors import Fault
 from outcrop.services.call import Call, Operation
 from outcrop.services.kms.ring import lasting, owned, ring
+from outcrop.store import identities
 
 ONLY_NAME = "default"
 CHARACTERS = 32_768
@@ -78,8 +79,9 @@ def _keeps_open(call: Call, document: policy.Policy) -> bool:
 def _role_of_session(call: Call) -> str | None:
     if not call.principal.session:
         return None
-    role_name = call.principal.arn.split("/")[1]
-    return arns.iam(call.principal.account, f"role/{role_name}")
+    with call.ground.database.read() as connection:
+        role = identities.behind(connection, call.principal.arn)
+    return None if role is None else role.arn
 
 
 def _require_only_name(request: dict[str, Any]) -> None:

@@ -9,7 +9,6 @@ from outcrop import policy
 from outcrop.domain import arn as arns
 from outcrop.domain.errors import Fault
 from outcrop.services.call import Call, Operation
-from outcrop.services.sts.caller import entity_of
 from outcrop.store import identities
 from outcrop.store.identities import Entity, Kind, Papers, Session, SessionTerms
 
@@ -45,7 +44,7 @@ def _trusting_role(connection: sa.Connection, call: Call, request: dict[str, Any
 
 
 def _may_assume(connection: sa.Connection, call: Call, role: Entity, request: dict[str, Any]) -> bool:
-    caller = entity_of(connection, call.principal)
+    caller = identities.behind(connection, call.principal.arn)
     papers = identities.papers_of(connection, caller) if caller else Papers()
     context = {"sts:RoleSessionName": request["RoleSessionName"]}
     if "ExternalId" in request:
@@ -118,10 +117,12 @@ def _answer(call: Call, role: Entity, terms: SessionTerms, session: Session) -> 
         "SessionToken": session.token,
         "Expiration": session.expires_at,
     }
-    packed = (
-        {} if terms.policy is None else {"PackedPolicySize": min(100, len(terms.policy) * 100 // POLICY_CHARACTERS)}
-    )
-    return {"Credentials": credentials, "AssumedRoleUser": user, **packed}
+    return {"Credentials": credentials, "AssumedRoleUser": user, **_packed_size(terms.policy)}
+
+
+def _packed_size(document: str | None) -> dict[str, int]:
+    """How many percent of what a session policy may take are used."""
+    return {} if document is None else {"PackedPolicySize": min(100, len(document) * 100 // POLICY_CHARACTERS)}
 
 
 OPERATIONS: dict[str, Operation] = {"AssumeRole": assume_role}

@@ -14,7 +14,7 @@ from outcrop.store.identities.access_keys import (
     set_access_key_status,
 )
 from outcrop.store.identities.credentials import Credential, changing, find_credential
-from outcrop.store.identities.entities import Entity, Kind, change, create, delete, find, get, listed
+from outcrop.store.identities.entities import Entity, Kind, behind, change, create, delete, find, get, listed
 from outcrop.store.identities.permissions import (
     Papers,
     attach,
@@ -78,6 +78,7 @@ __all__ = [
     "attached_to",
     "attachment_counts",
     "aws_policies",
+    "behind",
     "boundary_count",
     "change",
     "changing",

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from outcrop.domain import arn as arns
 from outcrop.domain.errors import Fault
 from outcrop.store.identities.tables import ACCESS_KEYS, ATTACHMENTS, ENTITIES, INLINE_POLICIES, SESSIONS
 
@@ -59,6 +60,17 @@ def get(connection: sa.Connection, kind: Kind, name: str) -> Entity:
     if found is None:
         raise Fault("NoSuchEntity", f"The {kind} with name {name} cannot be found.")
     return found
+
+
+def behind(connection: sa.Connection, principal_arn: str) -> Entity | None:
+    """The user of a principal's ARN, or the role of a session's; None for the account's root."""
+    arn = arns.parse(principal_arn)
+    kind, _, rest = (arn.resource if arn else "").partition("/")
+    if kind == "user":
+        return find(connection, Kind.USER, rest.rpartition("/")[2])
+    if kind == "assumed-role":
+        return find(connection, Kind.ROLE, rest.partition("/")[0])
+    return None
 
 
 def listed(connection: sa.Connection, kind: Kind, path_prefix: str, after: str, limit: int) -> list[Entity]:
