@@ -1,10 +1,11 @@
 """Every row is chosen in its own way, as transformers' warpers would leave it."""
 
+import pytest
 import torch
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from outcrop.inference.asking import Sampling
-from outcrop.inference.sampler import choose
+from outcrop.inference.sampler import LIKELIEST, choose
 
 
 def sampling(**members: float) -> Sampling:
@@ -43,3 +44,14 @@ def test_a_row_is_chosen_alike_in_any_company() -> None:
     together = choose(logits, ways, grid(6))
     alone = [choose(logits[row : row + 1], [ways[row]], [grid(6)[row]])[0] for row in range(6)]
     assert together == alone
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.5, 0.05])
+def test_the_ranks_tried_first_change_nothing(top_p: float) -> None:
+    flat = torch.randn(1, 3 * LIKELIEST, generator=torch.Generator().manual_seed(3)) / 5
+    ranked = flat.double().softmax(-1).sort(descending=True)
+    reached = ranked.values[0].cumsum(-1)
+    last = int((reached < top_p).sum())
+    for draw in grid(50):
+        wanted = int((reached <= draw * reached[min(last, len(reached) - 1)]).sum())
+        assert choose(flat, [sampling(top_p=top_p)], [draw]) == [int(ranked.indices[0, wanted])]
