@@ -1,0 +1,36 @@
+"""Every table there is, in one METADATA: importing this module declares them all. Knows nothing of what they mean."""
+
+from outcrop.store import (
+    buckets,
+    deployments,
+    engines,
+    jobs,
+    models,
+    object_key,
+    objects,
+    tags,
+    throughput,
+    tokens,
+    uploads,
+)
+from outcrop.store.database import METADATA
+from outcrop.store.identities import tables as identities
+from outcrop.store.keys import records as keys
+
+DECLARED_BY = (
+    buckets,
+    deployments,
+    engines,
+    identities,
+    jobs,
+    keys,
+    models,
+    object_key,
+    objects,
+    tags,
+    throughput,
+    tokens,
+    uploads,
+)
+
+__all__ = ["DECLARED_BY", "METADATA"]
