@@ -57,6 +57,10 @@ class Tokenizer:
         """The text of tokens, special ones left out."""
         return str(self._control.decode(list(ids), skip_special_tokens=True))
 
+    def decode_all(self, ids: Sequence[int]) -> str:
+        """The text of tokens, special ones spelled."""
+        return str(self._control.decode(list(ids), skip_special_tokens=False))
+
     def stream(self) -> TokenStream:
         """A decoder for tokens that come one at a time: its pieces join to what `decode` says."""
         if self._vocabulary.token_bytes is not None:
