@@ -7,8 +7,8 @@ from torch import Tensor
 
 from outcrop.inference.asking import Sampling
 
-LIKELIEST = 256
-"""Ranks tried first: top_p 0.9 rarely needs more."""
+LIKELIEST = 1024
+"""Ranks tried first: the smallest set that reaches top_p 0.9 is rarely larger."""
 
 
 def choose(logits: Tensor, samplings: Sequence[Sampling], draws: Sequence[float]) -> list[int]:
