@@ -251,5 +251,8 @@ def test_what_botocores_validator_refuses_is_refused(
 
 
 def _refused_by_botocore(shape: Shape, params: dict[str, Any]) -> bool:
-    report = ParamValidator().validate(params, shape)
+    try:
+        report = ParamValidator().validate(params, shape)
+    except (RuntimeError, ValueError, OverflowError):  # its own way to refuse some timestamps
+        return True
     return any(kind != "unknown field" for kind, _, _ in report._errors)

@@ -142,9 +142,11 @@ def test_each_known_trap_is_met_by_every_operation(operation: wire.Operation) ->
 
 def test_a_shape_that_contains_itself_may_not_be_nested_without_end() -> None:
     operation = wire.service("bedrock").operation("CreateEvaluationJob")
-    head, tail = '{"andAll":[' * 200, "]}" * 200
-    retrieval = '{"retrieveConfig":{"knowledgeBaseId":"a","knowledgeBaseRetrievalConfiguration":{"vectorSearchConfiguration":{"filter":'
-    body = '{"inferenceConfig":{"ragConfigs":[{"knowledgeBaseConfig":' + retrieval + head + tail + "}}}}]}}"
+    filters = '{"andAll":[' * 400 + "]}" * 400
+    search = {"vectorSearchConfiguration": {"filter": "FILTERS"}}
+    retrieve = {"retrieveConfig": {"knowledgeBaseId": "a", "knowledgeBaseRetrievalConfiguration": search}}
+    body = json.dumps({"inferenceConfig": {"ragConfigs": [{"knowledgeBaseConfig": retrieve}]}})
+    body = body.replace('"FILTERS"', filters)
     match = wire.Match(operation=operation, uri={})
     with pytest.raises(Fault):
         wire.constrain(operation, wire.parse(operation, match, (), {}, body.encode()))

@@ -105,7 +105,8 @@ for name in wire.NAMES:
     service = wire.service(name)
     service.match("GET", "/", (), {}, b"")
     for operation in sorted(service.operation_names)[:40]:
-        service.operation(operation).parse, service.operation(operation).constrain, service.operation(operation).serialize
+        compiled = service.operation(operation)
+        compiled.parse, compiled.constrain, compiled.serialize
 print(psutil.Process().memory_info().rss // 2**20)
 """
 

@@ -9,6 +9,7 @@ from botocore.model import Shape
 
 from outcrop.domain.errors import Fault
 from outcrop.wire.json_values import encode_json, rest_writer
+from outcrop.wire.shapes import modelled
 
 Event = tuple[str, dict[str, Any]]
 Encode = Callable[[dict[str, Any]], bytes]
@@ -40,7 +41,7 @@ def compile_stream(union: Shape) -> Callable[[AsyncIterator[Event]], AsyncIterat
                     return
         except Fault as fault:
             name = _member_name(fault.code, exceptions)
-            yield encoders[name]({"message": fault.message, **fault.members})
+            yield encoders[name]({"message": fault.message, **modelled(union.members[name], fault.members)})
         except Exception:
             # The answer has begun: the client learns it from a frame, the server's log from the exception.
             yield encoders["internalServerException"]({"message": "The stream broke off."})

@@ -11,6 +11,7 @@ from outcrop.wire.message import Response
 from outcrop.wire.operation import Operation
 from outcrop.wire.responses import HeaderList, header_value, request_id_headers, whole
 from outcrop.wire.service import Service
+from outcrop.wire.shapes import modelled
 from outcrop.wire.xml_values import escape, members_writer
 
 
@@ -60,7 +61,7 @@ def _written(shape: Shape | None, members: dict[str, Any]) -> dict[str, Any]:
     if shape is None:
         return {}
     write = rest_writer(shape)
-    written: dict[str, Any] = write(members) if write is not None else {}
+    written: dict[str, Any] = write(modelled(shape, members)) if write is not None else {}
     return written
 
 
@@ -68,7 +69,7 @@ def _form_document(
     service: Service, code: str, error: Fault, shape: Shape | None, status: int, request_id: str
 ) -> bytes:
     kind = "Sender" if status < 500 else "Receiver"
-    extra = "" if shape is None else members_writer(shape)(error.members)
+    extra = "" if shape is None else members_writer(shape)(modelled(shape, error.members))
     namespace = service.model.metadata["xmlNamespace"]
     said = f"<Type>{kind}</Type><Code>{escape(code)}</Code><Message>{escape(error.message)}</Message>{extra}"
     closing = f"<RequestId>{request_id}</RequestId>"

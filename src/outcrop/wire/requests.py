@@ -12,7 +12,7 @@ from outcrop.wire.message import Params, Request
 from outcrop.wire.shapes import location, wire_name
 from outcrop.wire.text_values import text_reader
 from outcrop.wire.xml_tree import read_xml
-from outcrop.wire.xml_values import structure_reader, xml_reader
+from outcrop.wire.xml_values import structure_reader
 
 Parser = Callable[[Request], Params]
 Part = Callable[[Request, Params], None]
@@ -136,14 +136,29 @@ def _payload(key: str, member: Shape, protocol: str) -> Part:
         return _blob_payload(key, bool(member.serialization.get("streaming")))
     if member.type_name == "string":
         return _text_payload(key)
-    json_read, xml_read = (json_reader(member), None) if protocol == "rest-json" else (None, xml_reader(member))
+    return _json_payload(key, member) if protocol == "rest-json" else _xml_payload(key, member)
+
+
+def _json_payload(key: str, member: Shape) -> Part:
+    read = json_reader(member)
+    assert read is not None, "a payload is a structure"
 
     def read_payload(request: Request, params: Params) -> None:
-        body = request.whole_body()
-        if body and json_read:
-            params[key] = json_read(decode_json(body))
-        elif body and xml_read:
-            params[key] = xml_read(read_xml(body))
+        if body := request.whole_body():
+            params[key] = read(decode_json(body))
+
+    return read_payload
+
+
+def _xml_payload(key: str, member: Shape) -> Part:
+    read, root = structure_reader(member), wire_name(member.name, member)
+
+    def read_payload(request: Request, params: Params) -> None:
+        if body := request.whole_body():
+            element = read_xml(body)
+            if element.name != root:
+                raise Fault("MalformedXML", f"The root element must be {root}.")
+            params[key] = read(element)
 
     return read_payload
 

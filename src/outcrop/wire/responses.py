@@ -102,9 +102,11 @@ def _rest_serializer(operation: OperationModel, protocol: str) -> Serializer:
     status = int(operation.http.get("responseCode", 200))
     write_headers = _headers_writer(shape)
     write_body = _body_writer(operation, protocol)
-    partial = shape is not None and "ContentRange" in shape.members
+    known = frozenset(() if shape is None else shape.members)
+    partial = "ContentRange" in known
 
     def serialize(result: Result, request_id: str) -> Response:
+        assert result.keys() <= known, f"{operation.name} answers no {result.keys() - known}"
         content_type, body = write_body(result)
         headers = request_id_headers(protocol, request_id)
         said = write_headers(result)

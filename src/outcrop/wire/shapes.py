@@ -1,7 +1,7 @@
 """Words for reading botocore's shapes, and the compiling of each shape once. Knows nothing of any protocol."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 from botocore.model import Shape
@@ -28,6 +28,11 @@ def is_document(shape: Shape) -> bool:
 def is_event_stream(shape: Shape) -> bool:
     """Whether this member is a stream of events."""
     return bool(shape.serialization.get("eventstream"))
+
+
+def modelled(shape: Shape, members: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a fault's members that its shape has."""
+    return {key: value for key, value in members.items() if key in shape.members}
 
 
 class ShapeCompiler(Generic[Code]):

@@ -119,7 +119,10 @@ def members_writer(shape: Shape) -> Callable[[Any], str]:
         if location(member) is None and not member.serialization.get("xmlAttribute")
     ]
 
+    known = frozenset(shape.members)
+
     def write_members(value: Any) -> str:
+        assert value.keys() <= known, f"{shape.name} has no {value.keys() - known}"
         parts = [write(part, name) for key, name, write in members if (part := value.get(key)) is not None]
         return "".join(parts)
 
