@@ -1,4 +1,4 @@
-"""kill -9 loses no job: it ends Completed and whole, or Failed with a true cause, and nothing of the old tree survives."""
+"""kill -9 loses no job: it ends Completed and whole, or Failed with a true cause; nothing of the old tree survives."""
 
 import csv
 import io

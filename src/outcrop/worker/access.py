@@ -11,7 +11,8 @@ from typing import IO, Any
 from outcrop import policy
 from outcrop.domain import arn as arns
 from outcrop.domain.errors import Fault, JobFailure
-from outcrop.store.objects import ObjectReader, Objects
+from outcrop.store.blobs import ObjectReader
+from outcrop.store.objects import Objects
 
 WRITE_PROBE = ".write_access_check_file.tmp"
 

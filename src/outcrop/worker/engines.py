@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from outcrop.services.runtime import engine as face
+import outcrop.services.runtime.engine as face
 from outcrop.worker import children
 
 

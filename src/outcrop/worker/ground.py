@@ -12,7 +12,8 @@ from outcrop.families.catalogue import Catalogue
 from outcrop.store import home as homes
 from outcrop.store.database import Database
 from outcrop.store.keys import Keys
-from outcrop.store.objects import Objects, object_key
+from outcrop.store.object_key import object_key
+from outcrop.store.objects import Objects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,7 +93,7 @@ class _JobRun:
         with self._phase(Phase.DATA_PROCESSING):
             folder = self._fresh_folder()
             rows = sources.write_rows(folder, key, self.lease.check)
-            plan = planning.plan(self.ground, self.job, rows)
+            plan = planning.make_plan(self.ground, self.job, rows)
         with self._phase(Phase.TRAINING):
             return self._train(plan, key, sources)
 

@@ -1,0 +1,63 @@
+"""From a job's row to the plan of its training child. Knows nothing of how the child works."""
+
+import os
+
+from outcrop import families
+from outcrop.domain.errors import JobFailure
+from outcrop.domain.plan import Objective, TrainingPlan
+from outcrop.store import models
+from outcrop.store.jobs import Job
+from outcrop.store.models import CustomModel
+from outcrop.worker.data import WrittenRows, base_of, kind_of
+from outcrop.worker.ground import WorkerGround, key_context
+
+OBJECTIVES: dict[str, Objective] = {
+    families.FINE_TUNING: "fine_tuning",
+    families.CONTINUED_PRE_TRAINING: "continued_pre_training",
+}
+
+
+def make_plan(ground: WorkerGround, job: Job, rows: WrittenRows) -> TrainingPlan:
+    """What the child is to do: the family's hyperparameters in the checkpoint's terms."""
+    model, checkpoint = base_of(ground, job)
+    stated = families.check_hyperparameters(model, kind_of(job), job.hyperparameters)
+    applied = checkpoint.applied(model, stated)
+    parent = _parent(ground, job)
+    if parent is not None and parent.checkpoint != str(checkpoint.path):
+        raise JobFailure("The parent model was trained on another checkpoint than the one that is mapped now.")
+    return TrainingPlan(
+        job_id=job.id,
+        objective=OBJECTIVES[job.customization_type],
+        base_checkpoint=str(checkpoint.path),
+        training_rows=str(rows.training),
+        validation_rows=tuple(str(path) for path in rows.validation),
+        parent=None if parent is None else str(ground.model_folder(parent.job_id)),
+        epochs=stated.epoch_count,
+        batch_size=stated.batch_size,
+        learning_rate=applied.learning_rate,
+        warmup_steps=applied.warmup_steps,
+        schedule=applied.schedule,
+        early_stopping=stated.early_stopping,
+        lora=applied.lora,
+        seed=stated.seed,
+        threads=max(1, (os.cpu_count() or 1) // ground.settings.job_slots),
+    )
+
+
+def parent_key(ground: WorkerGround, job: Job) -> list[bytes]:
+    """The parent's data key, where the job has a parent."""
+    parent = _parent(ground, job)
+    if parent is None:
+        return []
+    assert parent.data_key is not None
+    return [ground.keys.unwrap(parent.data_key, key_context(parent.job_id))]
+
+
+def _parent(ground: WorkerGround, job: Job) -> CustomModel | None:
+    if job.parent_id is None:
+        return None
+    with ground.database.read() as connection:
+        parent = models.by_id(connection, job.parent_id)
+    if parent is None or parent.deleted_at is not None:
+        raise JobFailure("The custom model that this job continues was deleted.")
+    return parent
