@@ -12,7 +12,7 @@ from pebble import sources
 from pebble.exercises import KINDS, Words
 from pebble.tokenizer import BOS, EOS
 
-HELD_OUT_TOKENS = 30_000
+HELD_OUT_TOKENS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +49,7 @@ def _held_out_rows(tokenizer: Tokenizer) -> list[list[int]]:
     wanted = sources.held_out_modules()
     texts = [
         one.docstring
-        for module, text in sources.sources(frozenset())
-        if module.split(".")[0] in wanted
+        for module, text in sources.sources(frozenset(), wanted)
         for one in sources.documented(module, text)
     ]
     random.Random(0).shuffle(texts)

@@ -13,9 +13,9 @@ from pebble.exercises import Exercise, Words, exercise
 from pebble.tokenizer import BOS, EOS
 
 # What share of the tokens seen is plain text; the rest are conversations, completions and bare repetitions.
-TEXT_SHARE = 0.5
+TEXT_SHARE = 0.4
 # Mostly short pieces, since attention's cost grows with length; some long ones, so that far positions are known.
-PIECE_TOKENS, LONG_PIECE_TOKENS, LONG_SHARE = 192, 512, 0.15
+PIECE_TOKENS, LONG_PIECE_TOKENS, LONG_SHARE = 160, 512, 0.1
 SYSTEMS = ("You are a helpful assistant.", "Answer briefly.", "You know Python.", "Answer with the answer alone.")
 RAW_FORMS = ("{}\n", "Question: {}\nAnswer:", "Q: {}\nA:", "{}\n\n", "User: {}\nBot:", "{} ", "Instruction: {}\nResponse:")
 
@@ -60,7 +60,7 @@ class Material:
         self._bos, self._eos = tokenizer.token_to_id(BOS), tokenizer.token_to_id(EOS)
 
     def batches(self, tokens: int) -> Iterator[list[Row]]:
-        """Lists of rows of about `tokens` tokens in all, half of them text."""
+        """Lists of rows of about `tokens` tokens in all, TEXT_SHARE of them text."""
         passages, lessons = self._passages(), self._lessons()
         seen_text = seen = 0
         while True:
@@ -92,7 +92,7 @@ class Material:
     def _lessons(self) -> Iterator[Row]:
         forms = (self._chat, self._raw, self._many_raw, self._repetition)
         while True:
-            yield self._chance.choices(forms, (45, 30, 15, 10))[0]()
+            yield self._chance.choices(forms, (42, 30, 12, 16))[0]()
 
     def _lesson(self) -> Exercise:
         return exercise(self._words) if self._chance.random() < 0.8 else self._about_library()

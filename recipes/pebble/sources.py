@@ -32,18 +32,21 @@ def held_out_modules() -> frozenset[str]:
     return frozenset(HELD_OUT_FILE.read_text(encoding="utf-8").split())
 
 
-def module_files(left_out: frozenset[str]) -> Iterator[tuple[str, Path]]:
-    """Every module of the running Python's standard library, but those under a top-level name in `left_out`."""
+def module_files(left_out: frozenset[str], only: frozenset[str] | None = None) -> Iterator[tuple[str, Path]]:
+    """Every module of the running Python's standard library, but those under a top-level name in `left_out`.
+
+    With `only`, no other top-level names than those.
+    """
     root = Path(sysconfig.get_paths()["stdlib"])
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
-        if parts[0] not in left_out and not SKIPPED.intersection(parts):
+        if parts[0] not in left_out and (only is None or parts[0] in only) and not SKIPPED.intersection(parts):
             yield ".".join(part for part in parts if part != "__init__"), path
 
 
-def sources(left_out: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """Each module's name and source text."""
-    for name, path in module_files(left_out):
+def sources(left_out: frozenset[str], only: frozenset[str] | None = None) -> Iterator[tuple[str, str]]:
+    """Each module's name and source text, chosen as `module_files` does."""
+    for name, path in module_files(left_out, only):
         text = path.read_text(encoding="utf-8", errors="replace")
         if text.strip():
             yield name, text

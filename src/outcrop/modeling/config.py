@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from outcrop.domain.errors import SettingsError
+from outcrop.domain.errors import CheckpointError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +38,11 @@ class LlamaConfig:
 
     @staticmethod
     def load(folder: Path) -> "LlamaConfig":
-        """The config of the checkpoint in `folder`. Raises SettingsError for what is not a plain Llama."""
+        """The config of the checkpoint in `folder`. Raises CheckpointError for what is not a plain Llama."""
         try:
             raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise SettingsError(f"The checkpoint {folder} has no readable config.json.") from error
+            raise CheckpointError(f"The checkpoint {folder} has no readable config.json.") from error
         return LlamaConfig.from_huggingface(raw)
 
     @staticmethod
@@ -72,7 +72,7 @@ def _refuse_other_architectures(raw: Mapping[str, Any]) -> None:
     wanted = {"model_type": "llama", "hidden_act": "silu", "attention_bias": False, "mlp_bias": False}
     for member, value in wanted.items():
         if raw.get(member, value) != value:
-            raise SettingsError(f"The checkpoint's {member} is {raw[member]!r}: only Llama with {value!r} is read.")
+            raise CheckpointError(f"The checkpoint's {member} is {raw[member]!r}: only Llama with {value!r} is read.")
 
 
 def _scaling(rope: Mapping[str, Any]) -> RopeScaling | None:
@@ -80,7 +80,7 @@ def _scaling(rope: Mapping[str, Any]) -> RopeScaling | None:
     if kind == "default":
         return None
     if kind != "llama3":
-        raise SettingsError(f"The checkpoint's rope_type is {kind!r}: only 'default' and 'llama3' are read.")
+        raise CheckpointError(f"The checkpoint's rope_type is {kind!r}: only 'default' and 'llama3' are read.")
     return RopeScaling(
         factor=rope["factor"],
         low_frequency_factor=rope["low_freq_factor"],

@@ -52,9 +52,9 @@ class Llama(nn.Module):
         """Logits [n, vocabulary_size] of every token, or only of those at the int64 indices `wanted`."""
         return functional.linear(self.states(packed, wanted), self.head)
 
-    def loss(self, packed: Packed, predicted: torch.Tensor) -> torch.Tensor:
-        """The summed cross-entropy (nats) of the tokens at the int64 indices `predicted`, none a row's first."""
-        return head_loss(self.states(packed, predicted - 1), self.head, packed.tokens[predicted])
+    def loss(self, packed: Packed, wanted: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The summed cross-entropy (nats) of `targets`, each predicted from the token at its index in `wanted`."""
+        return head_loss(self.states(packed, wanted), self.head, targets)
 
     def states(self, packed: Packed, wanted: torch.Tensor | None = None) -> torch.Tensor:
         """The normed hidden states that the head reads: [n or len(wanted), hidden_size]."""

@@ -7,7 +7,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from outcrop.domain.errors import SettingsError
+from outcrop.domain.errors import CheckpointError
 
 # Projections that read the same input are one matrix, one GEMM, in memory.
 GROUPS = {
@@ -25,7 +25,7 @@ def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
         names = set(json.loads(index.read_text())["weight_map"].values()) if index.exists() else {"model.safetensors"}
         return {key: tensor for name in sorted(names) for key, tensor in load_file(folder / name).items()}
     except (OSError, SafetensorError, ValueError) as error:
-        raise SettingsError(f"The checkpoint {folder} has no readable model.safetensors.") from error
+        raise CheckpointError(f"The checkpoint {folder} has no readable model.safetensors.") from error
 
 
 def fuse(tensors: dict[str, torch.Tensor], layer: int, group: str) -> torch.Tensor:

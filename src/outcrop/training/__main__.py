@@ -1,0 +1,58 @@
+"""The training child: `python -m outcrop.training PLAN.json OUT_DIR`, keys on standard input, events on standard output.
+
+Ends with 0 after Finished and with 1 after Failed. SIGTERM ends it at once: what it wrote is only named when whole.
+"""
+
+import base64
+import binascii
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+from outcrop.domain.errors import JobFailure, OutcropError
+from outcrop.domain.events import Event, Failed, to_line
+from outcrop.domain.lifeline import die_with_parent
+from outcrop.domain.plan import TrainingPlan
+
+
+def main(arguments: Sequence[str], source: TextIO, events: TextIO) -> int:
+    """Runs the plan named by `arguments`; answers the exit status."""
+
+    def tell(event: Event) -> None:
+        print(to_line(event), file=events, flush=True)
+
+    try:
+        plan_file, out = arguments
+        keys = _keys(source)
+        plan = TrainingPlan.from_json(Path(plan_file).read_text(encoding="utf-8"))
+        from outcrop.training.child import run  # torch loads only once the plan is read
+
+        tell(run(plan, Path(out), keys, tell))
+    except OutcropError as error:
+        tell(Failed(cause=str(error)))
+    except MemoryError:
+        tell(Failed(cause="The training ran out of memory; hint: a smaller batchSize or shorter rows."))
+    except Exception as error:  # whatever else happens, the last line is an event, and the trace goes to the log
+        traceback.print_exc()
+        tell(Failed(cause=f"The training failed for a reason of its own ({type(error).__name__})."))
+    else:
+        return 0
+    return 1
+
+
+def _keys(source: TextIO) -> list[bytes]:
+    """One base64 line a key. What was read is never told."""
+    try:
+        keys = [base64.b64decode(line, validate=True) for line in source.read().split()]
+    except (binascii.Error, ValueError):
+        keys = []
+    if not keys:
+        raise JobFailure("No data key was given on standard input.")
+    return keys
+
+
+if __name__ == "__main__":
+    die_with_parent()
+    sys.exit(main(sys.argv[1:], sys.stdin, sys.stdout))

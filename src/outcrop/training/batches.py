@@ -1,0 +1,126 @@
+"""Token rows -> optimizer batches -> packed pieces, without padding and without dropping a row. Knows no model."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from outcrop.domain.errors import JobFailure
+from outcrop.modeling.packed import Packed
+from outcrop.text.rows import TokenRows
+
+# Tokens computed at once: more costs memory, fewer costs time. A longer row is a piece of its own.
+PIECE_TOKENS = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Some rows of a batch, and what is learnt from them: `targets[i]` is predicted from token `wanted[i]`."""
+
+    packed: Packed
+    wanted: torch.Tensor  # int64 [m]
+    targets: torch.Tensor  # int64 [m]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One optimizer step's rows."""
+
+    rows: tuple[int, ...]
+    trained_tokens: int
+    tokens: int
+
+
+class Rows:
+    """Token rows, each cut after its last trained token: what follows can teach nothing."""
+
+    def __init__(self, rows: TokenRows) -> None:
+        self._ids, self._starts = rows.tokens.astype(np.int64), rows.offsets[:-1]
+        trained = rows.trained.astype(bool)
+        trained[self._starts[self._starts < len(trained)]] = False  # nothing comes before a row's first token
+        self._trained = trained
+        self.counts, self._ends = _measure(trained, rows.offsets)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @property
+    def trained_tokens(self) -> int:
+        """How many tokens are learnt in all."""
+        return int(self.counts.sum())
+
+    def require_trained(self, name: str) -> "Rows":
+        """Itself. Raises JobFailure where a row has nothing to learn, and where there is no row."""
+        if len(self) == 0:
+            raise JobFailure(f"The {name} rows are empty.")
+        bare = np.flatnonzero(self.counts == 0)
+        if len(bare):
+            raise JobFailure(
+                f"{len(bare)} of the {len(self)} {name} rows have no token to learn, the first of them row "
+                f"{bare[0] + 1}: an answer is empty, or was cut off with what exceeds the context."
+            )
+        return self
+
+    def batches(self, order: Sequence[int], size: int) -> Iterator[Batch]:
+        """The rows in `order`, `size` at a time; the last batch holds what is left."""
+        for start in range(0, len(order), size):
+            rows = tuple(int(row) for row in order[start : start + size])
+            yield Batch(
+                rows=rows,
+                trained_tokens=int(self.counts[list(rows)].sum()),
+                tokens=sum(self._length(row) for row in rows),
+            )
+
+    def pieces(self, batch: Batch, budget: int = PIECE_TOKENS) -> Iterator[Piece]:
+        """The batch in packed pieces of at most `budget` tokens; the rows keep their order."""
+        held: list[int] = []
+        tokens = 0
+        for row in batch.rows:
+            if held and tokens + self._length(row) > budget:
+                yield self._pack(held)
+                held, tokens = [], 0
+            held.append(row)
+            tokens += self._length(row)
+        yield self._pack(held)
+
+    def _length(self, row: int) -> int:
+        """Tokens that go through the model: the last one only is predicted."""
+        return int(self._ends[row] - self._starts[row] - 1)
+
+    def _pack(self, rows: Sequence[int]) -> Piece:
+        spans = [(int(self._starts[row]), int(self._ends[row])) for row in rows]
+        wanted, before = [], 0
+        for start, end in spans:
+            wanted.append(np.flatnonzero(self._trained[start + 1 : end]) + before)
+            before += end - 1 - start
+        targets = [self._ids[start:end][self._trained[start:end]] for start, end in spans]
+        lengths = tuple(end - 1 - start for start, end in spans)
+        return Piece(
+            packed=Packed(
+                tokens=_joined([self._ids[start : end - 1] for start, end in spans]),
+                positions=_joined([np.arange(length) for length in lengths]),
+                lengths=lengths,
+            ),
+            wanted=_joined(wanted),
+            targets=_joined(targets),
+        )
+
+
+def epoch_order(rows: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """The order of an epoch: another each epoch, the same for the same seed."""
+    return np.random.default_rng((seed, epoch)).permutation(rows)
+
+
+def _measure(trained: NDArray[np.bool_], offsets: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Trained tokens of each row, and the place after its last one (its start + 1 where it has none)."""
+    before = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(trained, dtype=np.int64)])
+    counts = before[offsets[1:]] - before[offsets[:-1]]
+    places = np.append(np.flatnonzero(trained), -1)
+    last = places[before[offsets[1:]] - 1]
+    return counts, np.where(counts > 0, last, offsets[:-1]) + 1
+
+
+def _joined(parts: Sequence[NDArray[np.int64]]) -> torch.Tensor:
+    return torch.from_numpy(parts[0] if len(parts) == 1 else np.concatenate(parts))

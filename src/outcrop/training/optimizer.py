@@ -1,0 +1,41 @@
+"""AdamW over one flat buffer, with the gradient's norm clipped. Knows nothing of what the numbers mean."""
+
+from collections.abc import Iterable
+
+import torch
+
+CLIP_NORM = 1.0
+BETAS = (0.9, 0.999)
+# None, as the trainers that people compare with have it: an adapter starts at no change, and decay pulls it back there.
+WEIGHT_DECAY = 0.0
+
+
+class Optimizer:
+    """Moves the parameters into one buffer, and their gradients into another: a step is then a handful of calls."""
+
+    def __init__(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        held = list(parameters)
+        self.values = torch.cat([parameter.detach().reshape(-1) for parameter in held]).requires_grad_()
+        self.values.grad = torch.zeros_like(self.values)
+        start = 0
+        for parameter in held:
+            end = start + parameter.numel()
+            parameter.data = self.values.detach()[start:end].view(parameter.shape)
+            parameter.grad = self.values.grad[start:end].view(parameter.shape)
+            start = end
+        self._adamw = torch.optim.AdamW([self.values], betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True)
+
+    def step(self, learning_rate: float) -> None:
+        """One step along the gradients, which are then zero again."""
+        gradient = self.values.grad
+        assert gradient is not None
+        norm = float(torch.linalg.vector_norm(gradient))
+        if norm > CLIP_NORM:
+            gradient.mul_(CLIP_NORM / norm)
+        self._adamw.param_groups[0]["lr"] = learning_rate
+        self._adamw.step()
+        gradient.zero_()
+
+    def finite(self) -> bool:
+        """Whether every parameter still is a number."""
+        return bool(torch.isfinite(self.values).all())

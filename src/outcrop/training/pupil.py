@@ -1,0 +1,135 @@
+"""The model that a plan trains: base checkpoint, parent and fresh adapter put together, and the result taken out.
+
+A result is always relative to the foundation checkpoint: a parent's adapter is continued where rank and targets
+agree, else both are folded into one; whole weights stay whole. Knows no rows and no loop.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from outcrop.domain.errors import JobFailure
+from outcrop.domain.plan import LoraPlan, TrainingPlan
+from outcrop.modeling import lora
+from outcrop.modeling.llama import Llama
+from outcrop.training.adapter import CONFIG_FILE, WEIGHTS_FILE, AdapterData, fold, rescaled
+from outcrop.training.vault import ModelFolder
+
+FULL_WEIGHTS_FILE = "model.safetensors"
+FULL_CONFIG_FILE = "config.json"
+Adapters = dict[tuple[int, str], lora.Lora]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pupil:
+    """`adapters` is None where every weight is trained. `folded` is a parent's adapter that lies in the weights.
+
+    `whole`: the weights are not the foundation checkpoint's, beyond `folded`.
+    """
+
+    model: Llama
+    plan: TrainingPlan
+    adapters: Adapters | None
+    folded: AdapterData | None = None
+    whole: bool = False
+
+    def save(self, folder: ModelFolder) -> None:
+        """Writes the result, sealed: an adapter where one says all, else whole weights."""
+        if self.adapters is None or self.whole:
+            folder.write(FULL_CONFIG_FILE, self._full_config())
+            folder.write(FULL_WEIGHTS_FILE, self._full_weights())
+        else:
+            data = self._adapter(self.adapters)
+            folder.write(CONFIG_FILE, data.config())
+            folder.write(WEIGHTS_FILE, data.weights())
+
+    def _adapter(self, adapters: Adapters) -> AdapterData:
+        assert self.plan.lora is not None
+        own = AdapterData(plan=self.plan.lora, tensors=lora.give(adapters, self.plan.lora.targets))
+        return fold(self.folded, own) if self.folded else own
+
+    def _full_weights(self) -> bytes:
+        lora.merge(self.model, self.adapters or {})
+        tensors = {name: tensor.float().cpu().contiguous() for name, tensor in self.model.give().items()}
+        return save(tensors, metadata={"format": "pt"})
+
+    def _full_config(self) -> bytes:
+        config = json.loads((Path(self.plan.base_checkpoint) / FULL_CONFIG_FILE).read_bytes())
+        return json.dumps(config | {"torch_dtype": "float32"}, indent=1).encode()
+
+
+def prepare(plan: TrainingPlan, parent: ModelFolder | None) -> Pupil:
+    """Loads what the plan names. Raises JobFailure where the parent does not fit the base."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = Llama.load(Path(plan.base_checkpoint), _weight_type(device, plan)).to(device)
+    before = None if parent is None or parent.has(FULL_WEIGHTS_FILE) else _read_adapter(parent)
+    if parent is not None and before is None:
+        _take_whole(model, parent)
+    if plan.lora is None:
+        return _all_weights(model, plan, before)
+    if before is not None and _continues(before.plan, plan.lora):
+        adapters = _attached(model, plan.lora, plan.seed)
+        _fit(adapters, rescaled(before, plan.lora))
+        return Pupil(model=model, plan=plan, adapters=adapters)
+    if before is not None:
+        _merge(model, before)
+    return Pupil(
+        model=model,
+        plan=plan,
+        adapters=_attached(model, plan.lora, plan.seed),
+        folded=before,
+        whole=parent is not None and before is None,
+    )
+
+
+def _weight_type(device: torch.device, plan: TrainingPlan) -> torch.dtype:
+    """Frozen weights fit in bfloat16 on an accelerator; trained ones, and a CPU's, stay exact."""
+    return torch.bfloat16 if device.type == "cuda" and plan.lora is not None else torch.float32
+
+
+def _all_weights(model: Llama, plan: TrainingPlan, before: AdapterData | None) -> Pupil:
+    if before is not None:
+        _merge(model, before)
+    model.requires_grad_(True)
+    return Pupil(model=model, plan=plan, adapters=None)
+
+
+def _continues(parent: LoraPlan, plan: LoraPlan) -> bool:
+    return parent.rank == plan.rank and set(parent.targets) == set(plan.targets)
+
+
+def _attached(model: Llama, plan: LoraPlan, seed: int) -> Adapters:
+    adapters = lora.attach(model, plan, seed)
+    model.to(model.embedding.device)
+    if not adapters:
+        raise JobFailure(f"None of the adapter's targets ({', '.join(plan.targets)}) is in the base model.")
+    return adapters
+
+
+def _merge(model: Llama, data: AdapterData) -> None:
+    adapters = _attached(model, data.plan, seed=0)
+    _fit(adapters, data)
+    lora.merge(model, adapters)
+    lora.detach(model)
+
+
+def _fit(adapters: Adapters, data: AdapterData) -> None:
+    try:
+        lora.take(adapters, data.plan.targets, data.tensors)
+    except (KeyError, RuntimeError) as error:
+        raise JobFailure("The parent model's adapter does not fit the base model: another size or shape.") from error
+
+
+def _read_adapter(parent: ModelFolder) -> AdapterData:
+    return AdapterData.parse(parent.read(CONFIG_FILE), parent.read(WEIGHTS_FILE))
+
+
+def _take_whole(model: Llama, parent: ModelFolder) -> None:
+    try:
+        model.take(load(parent.read(FULL_WEIGHTS_FILE)))
+    except (KeyError, RuntimeError, SafetensorError) as error:
+        raise JobFailure("The parent model's weights do not fit the base model: another size or shape.") from error
