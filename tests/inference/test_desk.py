@@ -1,0 +1,98 @@
+"""Between event loop and engine: whoever stops listening frees the engine, and a failing step breaks nobody's wait."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+
+from outcrop.inference.asking import Broken, Progress, Sampling
+from outcrop.inference.desk import Desk
+from outcrop.inference.scheduler import Answer, Limits, Scheduler, Step
+
+pytestmark = pytest.mark.anyio
+
+LIMITS = Limits(rows=4, cache_tokens=100_000, context_tokens=20_000)
+
+
+class Spelled:
+    def push(self, token: int) -> tuple[str, str | None]:
+        return chr(97 + token), None
+
+    def finish(self) -> tuple[str, str | None]:
+        return "", None
+
+
+class Gate:
+    """A doer whose every step waits until it is let through."""
+
+    def __init__(self) -> None:
+        self.steps = threading.Semaphore(0)
+
+    def do(self, step: Step) -> list[int]:
+        assert self.steps.acquire(timeout=20)
+        return [0 for span in step.spans if span.chooses]
+
+
+class Fails:
+    def do(self, step: Step) -> list[int]:
+        raise MemoryError
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def answer(max_tokens: int = 10_000) -> Answer:
+    return Answer(prompt=[1], sampling=Sampling(max_tokens=max_tokens, seed=0), model="base", writer=Spelled())
+
+
+async def first(pieces: AsyncIterator[Progress | Broken]) -> Progress | Broken:
+    async with aclosing(pieces) as heard:  # type: ignore[type-var]  # async generators close
+        async for piece in heard:
+            return piece
+    raise AssertionError("nothing was said")
+
+
+async def test_who_stops_listening_frees_the_engine_before_the_next_step() -> None:
+    scheduler, gate = Scheduler(LIMITS, frozenset()), Gate()
+    desk = Desk(scheduler, gate)
+    desk.open()
+    gate.steps.release()
+    left, stays = answer(), answer(max_tokens=3)
+    assert isinstance(await first(desk.ask(left)), Progress)
+    assert (left.cancelled, desk.open_answers) == (True, 0)
+    gate.steps.release(10)
+    said = [piece async for piece in desk.ask(stays)]
+    assert len(said) == 3
+    assert not scheduler.busy
+    assert left.output_tokens <= 2  # at most the step that was under way
+    await desk.close()
+
+
+async def test_a_task_that_is_cancelled_frees_the_engine() -> None:
+    gate, asked = Gate(), answer()
+    desk = Desk(Scheduler(LIMITS, frozenset()), gate)
+    desk.open()
+    waiting = asyncio.create_task(first(desk.ask(asked)))
+    while desk.open_answers == 0:
+        await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert (asked.cancelled, desk.open_answers) == (True, 0)
+    gate.steps.release(2)
+    await desk.close()
+
+
+async def test_a_failing_step_is_told_to_all_and_the_engine_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk(Scheduler(LIMITS, frozenset()), Fails())
+    desk.open()
+    with caplog.at_level(logging.CRITICAL, "outcrop.inference.engine"):
+        told = await asyncio.gather(*(first(desk.ask(answer())) for _ in range(3)))
+        assert await first(desk.ask(answer())) == Broken(cause="MemoryError")
+    assert told == [Broken(cause="MemoryError")] * 3
+    await desk.close()
