@@ -92,7 +92,8 @@ def _is_own(voice: _Voice) -> bool:
 
 
 def _sentence(voice: _Voice) -> str:
-    return f"{'allowed' if voice.statement.allows else 'explicitly denied'} by {voice.statement.name} of a {voice.kind}"
+    word = "allowed" if voice.statement.allows else "explicitly denied"
+    return f"{word} by {voice.statement.name} ({voice.kind})"
 
 
 def _silence(request: AccessRequest, kind: str) -> Decision:

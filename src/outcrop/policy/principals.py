@@ -23,9 +23,9 @@ def fit(principals: Principals | None, request: AccessRequest) -> Grant | None:
     if principals is None:
         return None
     named = _named(principals, request)
-    if principals.excluded:
-        return Grant.CALLER if named is None else None
-    return named
+    if not principals.excluded:
+        return named
+    return Grant.CALLER if named in (None, Grant.ACCOUNT) else None  # to except an account excepts nobody in it
 
 
 def _named(principals: Principals, request: AccessRequest) -> Grant | None:
