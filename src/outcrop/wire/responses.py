@@ -102,7 +102,7 @@ def _rest_serializer(operation: OperationModel, protocol: str) -> Serializer:
     status = int(operation.http.get("responseCode", 200))
     write_headers = _headers_writer(shape)
     write_body = _body_writer(operation, protocol)
-    known = frozenset(() if shape is None else shape.members)
+    known = frozenset(() if shape is None else shape.members) | {EXTRA_HEADERS} | {EXTRA_HEADERS}
     partial = "ContentRange" in known
 
     def serialize(result: Result, request_id: str) -> Response:
