@@ -45,3 +45,11 @@ def test_what_we_answer_is_parsed_to_the_same_result(
         expected = {key: value for key, value in result.items() if key != member}
         answer.pop(member, None)
         assert _without_additions(answer, expected) == expected
+
+
+def test_headers_beyond_the_model_are_sent_and_cannot_begin_another() -> None:
+    operation = wire.service("bedrock-runtime").operation("CountTokens")
+    extra = {"x-outcrop-model": "one line\r\nx-evil: two"}
+    response = wire.serialize(operation, {"inputTokens": 3, "ResponseHeaders": extra}, "a-request-id")
+    assert dict(response.headers)[b"x-outcrop-model"] == b"one line  x-evil: two"
+    assert response.body == b'{"inputTokens":3}'

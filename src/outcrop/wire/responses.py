@@ -102,10 +102,13 @@ def _rest_serializer(operation: OperationModel, protocol: str) -> Serializer:
     status = int(operation.http.get("responseCode", 200))
     write_headers = _headers_writer(shape)
     write_body = _body_writer(operation, protocol)
-    known = frozenset(() if shape is None else shape.members) | {EXTRA_HEADERS} | {EXTRA_HEADERS}
+    known = frozenset(() if shape is None else shape.members) | {EXTRA_HEADERS}
     partial = "ContentRange" in known
 
     def serialize(result: Result, request_id: str) -> Response:
+        extra = result.get(EXTRA_HEADERS)
+        if extra is not None:
+            result = {key: value for key, value in result.items() if key != EXTRA_HEADERS}
         assert result.keys() <= known, f"{operation.name} answers no {result.keys() - known}"
         content_type, body = write_body(result)
         headers = request_id_headers(protocol, request_id)
@@ -113,7 +116,7 @@ def _rest_serializer(operation: OperationModel, protocol: str) -> Serializer:
         if content_type is not None and not any(name == b"content-type" for name, _ in said):
             headers.append(content_type)
         headers += said
-        headers += [(name.encode(), header_value(text)) for name, text in result.get(EXTRA_HEADERS, {}).items()]
+        headers += [(name.encode(), header_value(text)) for name, text in (extra or {}).items()]
         answered = 206 if partial and result.get("ContentRange") else status
         if isinstance(body, bytes) and not any(name == b"content-length" for name, _ in said):
             return whole(answered, headers, body)
