@@ -90,9 +90,6 @@ class Deployment:
         return self.model_id
 
 
-# --- what the worker does ---------------------------------------------------------------------------------------------
-
-
 def pending(database: Database) -> list[Deployment]:
     """What waits for its model (`wanted_model_id`) to be served, the oldest first."""
     c = DEPLOYMENTS.c
@@ -136,9 +133,6 @@ def _move(database: Database, seen: Deployment, values: dict[str, Any]) -> bool:
     as_seen += [c.update_model_id.is_not_distinct_from(seen.update_model_id)]
     with database.write() as connection:
         return connection.execute(sa.update(DEPLOYMENTS).where(*as_seen).values(values)).rowcount == 1
-
-
-# --- what the service does --------------------------------------------------------------------------------------------
 
 
 def add(connection: sa.Connection, made: Deployment) -> None:

@@ -82,9 +82,6 @@ class Throughput:
     modified_at: datetime
 
 
-# --- what the worker does ---------------------------------------------------------------------------------------------
-
-
 def pending(database: Database) -> list[Throughput]:
     """What waits for its (desired) model to be served, the oldest first."""
     waiting = sa.select(THROUGHPUT).where(THROUGHPUT.c.status.in_(_UNDER_WAY)).order_by(THROUGHPUT.c.modified_at)
@@ -116,9 +113,6 @@ def _move(database: Database, seen: Throughput, values: dict[str, Any]) -> bool:
     as_seen = (c.id == seen.id, c.status == seen.status.value, c.desired_model_arn == seen.desired_model_arn)
     with database.write() as connection:
         return connection.execute(sa.update(THROUGHPUT).where(*as_seen).values(values)).rowcount == 1
-
-
-# --- what the service does --------------------------------------------------------------------------------------------
 
 
 def add(connection: sa.Connection, made: Throughput) -> None:

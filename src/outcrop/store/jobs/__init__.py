@@ -1,0 +1,57 @@
+"""Customization jobs: one row holds all there is to know, lease included.
+
+Callers queue, find and stop them; a worker claims and settles them, and every write of its names its fencing number.
+"""
+
+from outcrop.store.jobs.ending import FAILURE_MESSAGE_LIMIT, Outcome
+from outcrop.store.jobs.lease import (
+    ClaimedJob,
+    LeaseLost,
+    beat,
+    claim,
+    record_metrics,
+    release,
+    release_owner,
+    set_data_key,
+    set_phase,
+    settle,
+)
+from outcrop.store.jobs.queue import (
+    LISTING,
+    add,
+    by_id,
+    count_unfinished,
+    find,
+    making_model_named,
+    names_continuing,
+    request_stop,
+)
+from outcrop.store.jobs.row import JOBS, NO_PHASES, UNFINISHED, Job, Phases
+
+__all__ = [
+    "FAILURE_MESSAGE_LIMIT",
+    "JOBS",
+    "LISTING",
+    "NO_PHASES",
+    "UNFINISHED",
+    "ClaimedJob",
+    "Job",
+    "LeaseLost",
+    "Outcome",
+    "Phases",
+    "add",
+    "beat",
+    "by_id",
+    "claim",
+    "count_unfinished",
+    "find",
+    "making_model_named",
+    "names_continuing",
+    "record_metrics",
+    "release",
+    "release_owner",
+    "request_stop",
+    "set_data_key",
+    "set_phase",
+    "settle",
+]
