@@ -6,26 +6,24 @@ folder, master key, tables, then one transaction with the account, its administr
 
 import fcntl
 import os
-import pkgutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from outcrop import store
 from outcrop.config import Settings
 from outcrop.domain.errors import SealBroken, SettingsError
 from outcrop.domain.names import new_account_id
 from outcrop.sealed import KEY_BYTES, new_key, open_bytes, seal_bytes
 from outcrop.store import identities, keys
-from outcrop.store.database import METADATA, Database
+from outcrop.store.database import Database
 from outcrop.store.identities.tables import HOME
+from outcrop.store.migrate import migrate
 
 LOCK_NAME = "start.lock"
 _PROOF = b"this master key belongs to this home"
@@ -66,7 +64,7 @@ def open_home(settings: Settings, now: datetime | None = None) -> Home:
     with _alone(settings.home):
         database = Database(settings.database_url)
         try:
-            _make_tables(database)
+            migrate(database)
             return _open(settings, database, now or datetime.now(UTC))
         except BaseException:
             database.close()
@@ -114,14 +112,6 @@ def _alone(home: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _make_tables(database: Database) -> None:
-    """Every table of this room, whatever its caller happens to have imported."""
-    for module in pkgutil.iter_modules(store.__path__):
-        import_module(f"{store.__name__}.{module.name}")
-    with database.write() as connection:
-        METADATA.create_all(connection)
 
 
 def _write_key(path: Path, key: bytes) -> None:
