@@ -1,6 +1,7 @@
 """The CSV files of a job in the user's bucket, with the layout that Bedrock's clients read. Knows nothing of training.
 
-The three places of the validation file are those that official sources read it from; they disagree, so all are written.
+The three places of the validation file are those that official sources read it from; they disagree, so all are written. The losses before the first step (steps and epochs
+count from 0, so they are nobody's) have a file of their own.
 """
 
 import math
@@ -14,6 +15,7 @@ VALIDATION_FILES = (
     "validation_artifacts/post_fine_tuning_validation/validation/validation_metrics.csv",
     "validation_artifacts/validation_metrics.csv",
 )
+BEFORE_FILE = "validation_artifacts/before_training/validation_metrics.csv"
 REPORT_FILE = "data_report.json"
 LARGEST_EXPONENT = 700.0  # exp() of more overflows a double
 

@@ -21,12 +21,15 @@ class MetricsFiles:
         self._written = clock()
         self._steps: list[Step] = []
         self._validations: list[Validation] = []
+        self._before: list[Validation] = []
 
     def take(self, event: Event) -> None:
         """Remember a step or a validation; write when it is time."""
         match event:
             case Step():
                 self._steps.append(event)
+            case Validation() if event.step < 0:
+                self._before.append(event)
             case Validation():
                 self._validations.append(event)
         if self._clock() - self._written >= WRITE_EVERY:
@@ -35,6 +38,8 @@ class MetricsFiles:
     def write(self) -> None:
         """Put the files as they are now. Validation files only exist where there was something to validate."""
         self._put(artifacts.TRAINING_FILE, artifacts.training_csv(self._steps))
+        if self._before:
+            self._put(artifacts.BEFORE_FILE, artifacts.validation_csv(self._before))
         if self._validations:
             content = artifacts.validation_csv(self._validations)
             for name in artifacts.VALIDATION_FILES:

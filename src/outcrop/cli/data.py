@@ -1,0 +1,82 @@
+"""`outcrop data check`: the report a job would make, on a file here, before anything is uploaded. Needs no server."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from outcrop import corpus, families
+from outcrop.cli.options import home_option
+from outcrop.config import Settings
+from outcrop.corpus import CheckOptions, Report
+from outcrop.domain.errors import OutcropError
+from outcrop.families import Catalogue, Checkpoint, CustomizationType, FoundationModel, RecordFormat
+from outcrop.text import Tokenizer
+
+TALK = Console(stderr=True)
+
+
+@click.group()
+def data() -> None:
+    """Look at training data."""
+
+
+@data.command()
+@home_option
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--model", "model_id", required=True, help="The foundation model's id, as the job will name it.")
+@click.option("--validation", is_flag=True, help="Check as a validation file, not as the training file.")
+@click.option("--continued-pre-training", "unlabeled", is_flag=True, help="Unlabeled text, one passage a line.")
+@click.option("--batch-size", default=1, show_default=True, help="Titan takes shorter records in larger batches.")
+@click.option("--sample", default=1, show_default=True, help="How many records to show with the trained tokens marked.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def check(home: Path, file: Path, model_id: str, as_json: bool, sample: int, **asked: bool | int) -> None:
+    """Check FILE as a customization job of --model would; exit status 1 where the job would fail."""
+    model, checkpoint = _served(home, model_id)
+    kind: CustomizationType = families.CONTINUED_PRE_TRAINING if asked["unlabeled"] else families.FINE_TUNING
+    rules = families.record_format(model, kind, int(asked["batch_size"]))
+    tokenizer = Tokenizer.load(checkpoint.path)
+    report = _checked(file, rules, checkpoint, tokenizer, validation=bool(asked["validation"]))
+    if as_json:
+        click.echo(report.to_json())
+    else:
+        click.echo(report.to_text())
+        _show_sample(file, rules, tokenizer, sample)
+    if not report.ok:
+        raise SystemExit(1)
+
+
+def _served(home: Path, model_id: str) -> tuple[FoundationModel, Checkpoint]:
+    catalogue = Catalogue.load(Settings(home=home).catalogue_file)
+    model = catalogue.find_model(model_id)
+    if model is None:
+        raise OutcropError(f"{model_id} is no model id that Outcrop serves. hint: outcrop models")
+    return model, catalogue.checkpoint_for(model.model_id)
+
+
+def _checked(
+    file: Path, rules: RecordFormat, checkpoint: Checkpoint, tokenizer: Tokenizer, *, validation: bool
+) -> Report:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=TALK, transient=True) as progress, file.open("rb") as source:
+        task = progress.add_task("checking", total=file.stat().st_size)
+        options = CheckOptions(
+            part="validation" if validation else "training",
+            tokenizer=tokenizer,
+            context_tokens=checkpoint.context_tokens,
+            on_chunk=lambda size: progress.advance(task, size),
+        )
+        return corpus.check(source, file.name, rules, options)
+
+
+def _show_sample(file: Path, rules: RecordFormat, tokenizer: Tokenizer, count: int) -> None:
+    """Records as they are trained; what is learnt stands in [[ ]], so that no colour is needed to tell."""
+    console = Console(highlight=False)
+    with file.open("rb") as source:
+        for _, record in zip(range(count), corpus.read(source, rules), strict=False):
+            shown = Text("\nsample (what is learnt stands between [[ and ]]):\n", style="dim")
+            for segment in corpus.marked(record, tokenizer):
+                shown.append(f"[[{segment.text}]]" if segment.trained else segment.text, "bold" * segment.trained)
+            console.print(shown)

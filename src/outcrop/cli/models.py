@@ -1,0 +1,40 @@
+"""`outcrop models`: which model ids there are, and what truly answers for each. Needs no server."""
+
+from pathlib import Path
+
+import click
+
+from outcrop.cli.options import home_option
+from outcrop.config import Settings
+from outcrop.domain.errors import SettingsError
+from outcrop.families import Catalogue
+
+
+@click.group(invoke_without_command=True)
+@home_option
+@click.pass_context
+def models(context: click.Context, home: Path) -> None:
+    """List the model ids and what answers for each; `models map` puts weights of your own behind one."""
+    if context.invoked_subcommand is not None:
+        return
+    catalogue = Catalogue.load(Settings(home=home).catalogue_file)
+    for model_id, model in catalogue.models().items():
+        kinds = ", ".join(kind.lower().replace("_", " ") for kind in model.customizations) or "no customization"
+        click.echo(f"{model_id}  ({kinds})\n    {catalogue.checkpoint_for(model_id).sentence}")
+
+
+@models.command("map")
+@home_option
+@click.argument("model_id")
+@click.argument("checkpoint")
+def map_(home: Path, model_id: str, checkpoint: str) -> None:
+    """Put CHECKPOINT, a folder in Hugging Face's layout (or hf:FOLDER), behind MODEL_ID."""
+    if checkpoint.startswith("hf:") and not Path(checkpoint[3:]).exists():
+        raise SettingsError(
+            f"{checkpoint}: Outcrop downloads nothing. Fetch the checkpoint yourself, then map its folder: "
+            f"outcrop models map {model_id} FOLDER"
+        )
+    settings = Settings(home=home)
+    catalogue = Catalogue.load(settings.catalogue_file).map(model_id, Path(checkpoint.removeprefix("hf:")))
+    click.echo(catalogue.checkpoint_for(model_id).sentence)
+    click.echo("hint: jobs and engines that start from now on use it", err=True)
