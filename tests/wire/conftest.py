@@ -20,44 +20,15 @@ from botocore.config import Config
 from botocore.model import Shape
 
 from outcrop import wire
+from outcrop.services.table import OPERATIONS
 
-SERVED = {
-    "bedrock": """
-        ListFoundationModels GetFoundationModel GetFoundationModelAvailability
-        CreateModelCustomizationJob GetModelCustomizationJob ListModelCustomizationJobs StopModelCustomizationJob
-        GetCustomModel ListCustomModels DeleteCustomModel
-        CreateProvisionedModelThroughput GetProvisionedModelThroughput ListProvisionedModelThroughputs
-        UpdateProvisionedModelThroughput DeleteProvisionedModelThroughput
-        CreateCustomModelDeployment GetCustomModelDeployment ListCustomModelDeployments UpdateCustomModelDeployment
-        DeleteCustomModelDeployment TagResource UntagResource ListTagsForResource""",
-    "bedrock-runtime": "InvokeModel InvokeModelWithResponseStream Converse ConverseStream CountTokens",
-    "s3": """
-        ListBuckets CreateBucket HeadBucket DeleteBucket GetBucketLocation
-        GetBucketTagging PutBucketTagging DeleteBucketTagging
-        PutObject GetObject HeadObject DeleteObject DeleteObjects CopyObject ListObjects ListObjectsV2
-        GetObjectTagging PutObjectTagging DeleteObjectTagging
-        CreateMultipartUpload UploadPart UploadPartCopy CompleteMultipartUpload AbortMultipartUpload ListParts
-        ListMultipartUploads""",
-    "sts": "GetCallerIdentity AssumeRole",
-    "iam": """
-        CreateUser GetUser ListUsers DeleteUser
-        CreateAccessKey ListAccessKeys UpdateAccessKey DeleteAccessKey
-        CreateRole GetRole ListRoles DeleteRole UpdateAssumeRolePolicy
-        CreatePolicy GetPolicy GetPolicyVersion ListPolicies ListPolicyVersions DeletePolicy
-        AttachRolePolicy DetachRolePolicy ListAttachedRolePolicies
-        AttachUserPolicy DetachUserPolicy ListAttachedUserPolicies
-        PutRolePolicy GetRolePolicy ListRolePolicies DeleteRolePolicy
-        PutUserPolicy GetUserPolicy ListUserPolicies DeleteUserPolicy""",
-    "kms": """
-        CreateKey DescribeKey ListKeys CreateAlias DeleteAlias ListAliases Encrypt Decrypt GenerateDataKey EnableKey
-        DisableKey ScheduleKeyDeletion CancelKeyDeletion GetKeyPolicy PutKeyPolicy""",
-}
+SERVED = {service: sorted(operations) for service, operations in OPERATIONS.items()}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that takes `operation` runs for every operation served; one that takes `service`, for every service."""
     if "operation" in metafunc.fixturenames:
-        served = [wire.service(service).operation(name) for service, names in SERVED.items() for name in names.split()]
+        served = [wire.service(service).operation(name) for service, names in SERVED.items() for name in names]
         metafunc.parametrize("operation", served, ids=lambda operation: f"{operation.service}:{operation.name}")
     if "service" in metafunc.fixturenames:
         metafunc.parametrize("service", [wire.service(name) for name in SERVED], ids=lambda service: service.name)
@@ -99,6 +70,7 @@ _UNFITTING = ["", " ", "é", "\x01", "a b", "-", "a" * 80 + "!", "\U0001f5ff" * 
 _STATED = {"Bucket": "a-bucket", "CopySource": "a-bucket/a%20key", "Key": "folder/a key+100%&é.txt"}
 _MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _DOCUMENT = {"a": [1, 2.5, None, "x", {"b": True}], "": {}}
+_MOST_TURNS = 12
 _LEFT_OUT = ("SSECustomer", "ContentMD5", "Checksum", "ContentLength", "EncodingType")
 """What botocore's S3 client rewrites or adds by itself."""
 
@@ -192,6 +164,21 @@ def unfitting(shape: Shape) -> str | None:
 @pytest.fixture(scope="session")
 def make_examples() -> type[Examples]:
     return Examples
+
+
+@pytest.fixture(scope="session")
+def varied() -> Callable[[Callable[[Examples], Any]], list[Any]]:
+    """Different values of one kind: with the least members, and with all of them for every choice that there is."""
+
+    def values(make: Callable[[Examples], Any]) -> list[Any]:
+        found = [make(Examples(full=False))]
+        for turn in range(_MOST_TURNS):
+            value = make(Examples(turn=turn))
+            if value not in found:
+                found.append(value)
+        return found
+
+    return values
 
 
 @pytest.fixture(scope="session")

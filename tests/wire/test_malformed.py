@@ -108,7 +108,7 @@ def _thorough(few: int) -> Any:
 
 
 def test_no_request_raises_anything_but_a_fault(service: wire.Service, counts: Any) -> None:
-    @_thorough(counts.few_or_full(150, 20_000))
+    @_thorough(counts.few_or_full(150, 5_000))
     @given(_METHODS, _PATHS, _PAIRS, _HEADERS, _BODIES)
     def check(method: str, path: str, query: Any, headers: Any, body: bytes) -> None:
         _answer(service, method, path, query, headers, body)
@@ -120,7 +120,7 @@ def test_no_body_of_an_operation_raises_anything_but_a_fault(operation: wire.Ope
     service = wire.service(operation.service)
     match = wire.Match(operation=operation, uri=dict.fromkeys(_labels(operation.model.http["requestUri"]), "DRAFT"))
 
-    @_thorough(counts.few_or_full(15, 2_000))
+    @_thorough(counts.few_or_full(15, 300))
     @given(_BODIES, _PAIRS, _HEADERS)
     def check(body: bytes, query: Any, headers: Any) -> None:
         try:
@@ -180,7 +180,7 @@ def test_a_valid_json_body_with_any_part_replaced_raises_nothing_but_a_fault(mak
     }
     match = wire.Match(operation=converse, uri={"modelId": "amazon.nova-lite-v1:0"})
 
-    @_thorough(counts.few_or_full(300, 20_000))
+    @_thorough(counts.few_or_full(300, 5_000))
     @given(_mutations(valid, _JSON))
     def check(body: Any) -> None:
         try:
@@ -202,7 +202,7 @@ def test_a_valid_form_with_any_field_replaced_raises_nothing_but_a_fault(counts:
     }
     names = st.sampled_from([*fields, "Tags", "Tags.member", "Tags.member.1", "Tags.member.x.Key", "RoleName.1", "."])
 
-    @_thorough(counts.few_or_full(200, 20_000))
+    @_thorough(counts.few_or_full(200, 5_000))
     @given(names, st.text(max_size=9))
     def check(name: str, value: str) -> None:
         _answer(service, "POST", "/", [], {}, urlencode({**fields, name: value}).encode())
@@ -218,7 +218,7 @@ def test_a_valid_xml_body_with_any_element_replaced_raises_nothing_but_a_fault(c
     outer = st.lists(inner, max_size=4).map(lambda parts: f"<Object>{''.join(parts)}</Object>")
     bodies = st.lists(outer | inner | st.just("<Quiet>maybe</Quiet>"), max_size=4)
 
-    @_thorough(counts.few_or_full(200, 20_000))
+    @_thorough(counts.few_or_full(200, 5_000))
     @given(bodies)
     def check(parts: list[str]) -> None:
         body = f'<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{"".join(parts)}</Delete>'

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from outcrop import wire
 
 _BOTOCORE_ADDS = {"ClientRequestToken", "ContentMD5", "ContentLength", "ContentType", "EncodingType"}
@@ -32,10 +30,8 @@ def _without_additions(parsed: dict[str, Any], params: dict[str, Any]) -> dict[s
     return {key: value for key, value in parsed.items() if key in params or key not in added}
 
 
-@pytest.mark.parametrize("full", [True, False], ids=["full", "least"])
 def test_what_botocore_sends_is_parsed_to_the_same_arguments(
-    operation: wire.Operation, full: bool, line_to: Any, make_examples: Any
+    operation: wire.Operation, line_to: Any, varied: Any
 ) -> None:
-    for turn in range(12 if full else 1):
-        params = make_examples(turn=turn, full=full).arguments(operation)
+    for params in varied(lambda examples: examples.arguments(operation)):
         assert _without_additions(_parsed(line_to(operation.service), operation, params), params) == params

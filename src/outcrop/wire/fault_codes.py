@@ -48,6 +48,7 @@ _STATUSES = {
     "MissingAuthenticationToken": 403,
     "MissingAuthenticationTokenException": 403,
     "NotImplemented": 501,
+    "RequestEntityTooLargeException": 413,
     "RequestExpired": 403,
     "ServiceUnavailable": 503,
     "ServiceUnavailableException": 503,

@@ -82,7 +82,8 @@ def _write_blob(value: bytes) -> str:
 
 def iso8601(moment: datetime) -> str:
     """2026-01-02T03:04:05.678Z, the form that every AWS parser reads."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{in_utc.isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def http_date(moment: datetime) -> str:

@@ -103,9 +103,11 @@ def _compile_writer(shape: Shape, writer: ShapeCompiler[Write]) -> Write:
             return _list_writer(shape)
         case "map":
             return _map_writer(shape)
+        case "string":
+            return lambda value, name: f"<{name}>{escape(value)}</{name}>"
         case _:
-            write = text_writer(shape, "iso8601")
-            return lambda value, name: f"<{name}>{escape(write(value))}</{name}>"
+            write = text_writer(shape, "iso8601")  # nothing in a number, a moment or base64 needs escaping
+            return lambda value, name: f"<{name}>{write(value)}</{name}>"
 
 
 xml_writer: ShapeCompiler[Write] = ShapeCompiler(_compile_writer)
@@ -136,7 +138,9 @@ def _structure_writer(shape: Shape) -> Write:
     prefix = f' xmlns:{namespace["prefix"]}="{namespace["uri"]}"' if attributes and "prefix" in namespace else ""
 
     def write_structure(value: Any, name: str) -> str:
-        said = "".join(f' {wire}="{escape(str(value[key]))}"' for key, wire in attributes if value.get(key) is not None)
+        said = "".join(
+            f' {wire}="{_quoted(str(value[key]))}"' for key, wire in attributes if value.get(key) is not None
+        )
         return f"<{name}{prefix}{said}>{write_members(value)}</{name}>"
 
     return write_structure
@@ -167,14 +171,22 @@ def _write(shape: Shape) -> Write:
     return write
 
 
-# What XML 1.0 cannot carry at all, however escaped, becomes U+FFFD.
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;", "\n": "&#10;"})
+_SPECIAL = re.compile("[&<>\x00-\x1f\ud800-\udfff\ufffe\uffff]")
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
+_UNSPEAKABLE = "\ufffd"
+"""What XML 1.0 cannot carry at all, however escaped, becomes the replacement character."""
 
 
 def escape(text: str) -> str:
-    """Text as it may stand in an element or an attribute."""
-    return _FORBIDDEN.sub("\ufffd", text).translate(_ESCAPES)
+    """Text as it may stand in an element."""
+    if _SPECIAL.search(text) is None:
+        return text
+    return _SPECIAL.sub(lambda found: _ESCAPES.get(found[0], _UNSPEAKABLE), text)
+
+
+def _quoted(text: str) -> str:
+    """Text as it may stand in an attribute."""
+    return escape(text).replace('"', "&quot;")
 
 
 def _local(name: str) -> str:
