@@ -1,4 +1,4 @@
-"""The checksums that S3 knows, computed while bytes pass, and those of a whole made of parts. Knows no request.
+"""S3's checksums (all but xxHash) computed while bytes pass, and those of a whole made of parts. Knows no request.
 
 An algorithm is named as S3's API names it (`CRC64NVME`); a checksum is base64 of its big-endian digest.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from awscrt import checksums as crt
+import anycrc
 
 DEFAULT_ALGORITHM = "CRC64NVME"  # what S3 adds where the client sends none
 COMPOSITE, FULL_OBJECT = "COMPOSITE", "FULL_OBJECT"
@@ -86,45 +86,35 @@ def of_whole(algorithm: str, checksum_type: str, parts: Sequence[PartSum]) -> st
     return encode(value.to_bytes(width))
 
 
+_CRC_MODELS = {
+    "CRC32": anycrc.Model("CRC32"),
+    "CRC32C": anycrc.Model("CRC32C"),
+    "CRC64NVME": anycrc.Model("CRC64-NVME"),
+}
+
+
 class _Crc:
-    def __init__(self, step: Callable[[bytes, int], int], width: int) -> None:
-        self._step, self._width, self._value = step, width, 0
+    def __init__(self, name: str, width: int) -> None:
+        self._model, self._width, self._value = _CRC_MODELS[name], width, 0
 
     def update(self, data: bytes, /) -> None:
-        self._value = self._step(data, self._value)
+        self._value = self._model.calc(data, self._value)
 
     def digest(self) -> bytes:
         return self._value.to_bytes(self._width)
 
 
-class _XxHash:
-    """awscrt's xxHash can be finished once only, so the result is kept."""
-
-    def __init__(self, running: crt.XXHash) -> None:
-        self._running, self._digest = running, b""
-
-    def update(self, data: bytes, /) -> None:
-        self._running.update(data)
-
-    def digest(self) -> bytes:
-        self._digest = self._digest or self._running.finalize()
-        return self._digest
-
-
 ALGORITHMS: dict[str, Callable[[], Running]] = {
-    "CRC32": lambda: _Crc(crt.crc32, 4),
-    "CRC32C": lambda: _Crc(crt.crc32c, 4),
-    "CRC64NVME": lambda: _Crc(crt.crc64nvme, 8),
+    "CRC32": lambda: _Crc("CRC32", 4),
+    "CRC32C": lambda: _Crc("CRC32C", 4),
+    "CRC64NVME": lambda: _Crc("CRC64NVME", 8),
     "SHA1": lambda: hashlib.sha1(usedforsecurity=False),
     "SHA256": hashlib.sha256,
     "SHA512": hashlib.sha512,
     "MD5": lambda: hashlib.md5(usedforsecurity=False),
-    "XXHASH64": lambda: _XxHash(crt.XXHash.new_xxhash64()),
-    "XXHASH3": lambda: _XxHash(crt.XXHash.new_xxhash3_64()),
-    "XXHASH128": lambda: _XxHash(crt.XXHash.new_xxhash3_128()),
 }
 _JOINS: dict[str, tuple[Callable[[int, int, int], int], int]] = {
-    "CRC32": (crt.combine_crc32, 4),
-    "CRC32C": (crt.combine_crc32c, 4),
-    "CRC64NVME": (crt.combine_crc64nvme, 8),
+    "CRC32": (_CRC_MODELS["CRC32"].combine, 4),
+    "CRC32C": (_CRC_MODELS["CRC32C"].combine, 4),
+    "CRC64NVME": (_CRC_MODELS["CRC64NVME"].combine, 8),
 }

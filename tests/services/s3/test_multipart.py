@@ -65,7 +65,12 @@ def test_a_whole_has_the_checksum_its_type_promises(s3: Any, kind: str | None, j
 def test_what_the_client_says_of_the_whole_is_compared(s3: Any) -> None:
     place = begin(s3)
     parts = {"MultipartUpload": {"Parts": [send(s3, place, 1, END)]}}
-    for said in ({"MpuObjectSize": 4}, {"ChecksumType": "COMPOSITE"}, {"ChecksumSHA1": "AAAA"}):
+    for said in (
+        {"MpuObjectSize": 4},
+        {"ChecksumType": "COMPOSITE"},
+        {"ChecksumSHA1": "AAAA"},
+        {"ChecksumXXHASH3": "AAAA"},
+    ):
         assert refused(s3, "CompleteMultipartUpload", **place, **parts, **said).code == "InvalidRequest"
     s3("CompleteMultipartUpload", **place, **parts, MpuObjectSize=3, ChecksumType="FULL_OBJECT", IfNoneMatch="*")
 

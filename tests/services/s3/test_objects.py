@@ -138,6 +138,7 @@ def test_a_conditional_put(put: Any) -> None:
         ("ChecksumCRC32", "AAAAAA==", "BadDigest"),
         ("ChecksumSHA256", "AAAA", "BadDigest"),
         ("ChecksumAlgorithm", "MOON", "InvalidRequest"),
+        ("ChecksumXXHASH64", "AAAA", "InvalidRequest"),
     ],
 )
 def test_bytes_that_are_not_what_was_declared_are_not_kept(put: Any, member: str, value: str, code: str) -> None:

@@ -12,6 +12,7 @@ from outcrop.store.objects import ObjectRecord, Written
 
 _HEADER = "x-amz-checksum-"
 _LARGEST_PUT = 5 << 30
+_NOT_ALGORITHMS = {"Algorithm", "Mode", "Type"}
 
 
 def body_of(request: dict[str, Any]) -> Iterable[bytes]:
@@ -22,7 +23,7 @@ def body_of(request: dict[str, Any]) -> Iterable[bytes]:
 
 def algorithms(call: Call, request: Mapping[str, Any]) -> list[str]:
     """The checksums to compute: those stated in a member, named, or announced for the trailer; else S3's default."""
-    named = {name for name in ALGORITHMS if _member(name) in request}
+    named = set(stated_in(request))
     if request.get("ChecksumAlgorithm"):
         named.add(request["ChecksumAlgorithm"].upper())
     trailer = call.headers.get("x-amz-trailer", "").strip().lower()
@@ -30,7 +31,7 @@ def algorithms(call: Call, request: Mapping[str, Any]) -> list[str]:
         named.add(trailer.removeprefix(_HEADER).upper())
     unknown = named - ALGORITHMS.keys()
     if unknown:
-        raise Fault("InvalidRequest", f"The checksum algorithm {min(unknown)[:40]} is not one that S3 knows.")
+        raise Fault("InvalidRequest", f"The checksum algorithm {min(unknown)[:40]} is not one that Outcrop knows.")
     return sorted(named) or [DEFAULT_ALGORITHM]
 
 
@@ -60,8 +61,9 @@ def stated_checksums(record: ObjectRecord) -> dict[str, str]:
 
 
 def stated_in(request: Mapping[str, Any]) -> dict[str, str]:
-    """Algorithm -> checksum, of those that a request states in members."""
-    return {name: request[_member(name)] for name in ALGORITHMS if _member(name) in request}
+    """Algorithm -> checksum, of those that a request states in members, whether we know the algorithm or not."""
+    members = {name.removeprefix("Checksum"): value for name, value in request.items() if name.startswith("Checksum")}
+    return {name: value for name, value in members.items() if name not in _NOT_ALGORITHMS}
 
 
 def _member(algorithm: str) -> str:
