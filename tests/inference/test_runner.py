@@ -1,11 +1,13 @@
 """The engine says token for token what transformers' generate says, whatever else runs beside."""
 
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from outcrop.domain.errors import SettingsError
 from outcrop.inference.asking import Sampling
@@ -141,3 +143,17 @@ def test_a_folder_without_weights_and_the_base_name_are_refused(models: Models, 
         models.load("nothing", tmp_path)
     with pytest.raises(SettingsError, match="'base'"):
         models.load("base", tmp_path)
+
+
+def test_whole_weights_that_lack_a_tensor_or_have_another_shape_are_refused(
+    models: Models, other_weights: Path, tmp_path: Path
+) -> None:
+    tensors = load_file(other_weights / "model.safetensors")
+    save_file({name: tensor for name, tensor in tensors.items() if "norm" not in name}, tmp_path / "model.safetensors")
+    about = json.loads((other_weights / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(about))
+    with pytest.raises(SettingsError, match="no tensor"):
+        models.load("lacking", tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({**about, "num_hidden_layers": 3}))
+    with pytest.raises(SettingsError, match="another shape"):
+        models.load("lacking", tmp_path)

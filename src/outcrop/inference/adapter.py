@@ -12,6 +12,7 @@ from torch import Tensor
 
 from outcrop.domain.errors import SettingsError
 from outcrop.modeling.config import LlamaConfig
+from outcrop.modeling.lora import PREFIX
 from outcrop.modeling.weights import GROUPS
 
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -46,14 +47,14 @@ class Adapter:
     def load(folder: Path, config: LlamaConfig, device: torch.device) -> "Adapter":
         """Read the adapter in `folder`. Raises SettingsError for one that does not fit or that is not served."""
         about, tensors = _read(folder)
-        scale = about["lora_alpha"] / (about["r"] ** 0.5 if about.get("use_rslora") else about["r"])
+        scale = _scale(about)
         patches = {}
         for layer in range(config.layers):
             for group, projections in GROUPS.items():
-                prefix = f"base_model.model.model.layers.{layer}."
+                prefix = f"{PREFIX}.{layer}."
                 pairs = [_pair(tensors, prefix + projection) for projection in projections]
                 if any(pair is not None for pair in pairs):
-                    patches[layer, group] = _patch(pairs, _outputs(config, group), scale, device)
+                    patches[layer, group] = _patch(pairs, _widths(config, group), scale, device)
         if tensors:
             raise SettingsError(f"The adapter has tensors that are not served: {', '.join(sorted(tensors)[:3])}.")
         return Adapter(patches)
@@ -78,29 +79,49 @@ def _pair(tensors: dict[str, Tensor], projection: str) -> tuple[Tensor, Tensor] 
     return None if a is None or b is None else (a.float(), b.float())
 
 
-def _outputs(config: LlamaConfig, group: str) -> tuple[int, ...]:
-    """How wide each projection of a group is."""
-    key_value = config.key_value_heads * config.head_size
+def _scale(about: dict[str, Any]) -> float:
+    try:
+        rank, alpha = float(about["r"]), float(about["lora_alpha"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise SettingsError(f"The adapter's {CONFIG_FILE} does not say r and lora_alpha.") from error
+    return alpha / (rank**0.5 if about.get("use_rslora") else rank)
+
+
+def _widths(config: LlamaConfig, group: str) -> tuple[int, tuple[int, ...]]:
+    """How wide a group's input is, and each projection's output."""
+    attention, key_value = config.heads * config.head_size, config.key_value_heads * config.head_size
+    hidden, inner = config.hidden_size, config.intermediate_size
     return {
-        "self_attn.qkv": (config.heads * config.head_size, key_value, key_value),
-        "self_attn.o": (config.hidden_size,),
-        "mlp.gate_up": (config.intermediate_size, config.intermediate_size),
-        "mlp.down": (config.hidden_size,),
+        "self_attn.qkv": (hidden, (attention, key_value, key_value)),
+        "self_attn.o": (attention, (hidden,)),
+        "mlp.gate_up": (hidden, (inner, inner)),
+        "mlp.down": (inner, (hidden,)),
     }[group]
 
 
 def _patch(
-    pairs: list[tuple[Tensor, Tensor] | None], outputs: tuple[int, ...], scale: float, device: torch.device
+    pairs: list[tuple[Tensor, Tensor] | None], widths: tuple[int, tuple[int, ...]], scale: float, device: torch.device
 ) -> Patch:
+    inputs, outputs = widths
+    for pair, width in zip(pairs, outputs, strict=True):
+        _check_shape(pair, inputs, width)
     narrow = torch.cat([pair[0] for pair in pairs if pair is not None]).t().contiguous()
     widen = torch.zeros(narrow.shape[1], sum(outputs))
     rank = column = 0
     for pair, width in zip(pairs, outputs, strict=True):
         if pair is not None:
             b = pair[1]
-            if b.shape[0] != width:
-                raise SettingsError(f"The adapter's layers are {b.shape[0]} wide and the checkpoint's {width}.")
             widen[rank : rank + b.shape[1], column : column + width] = b.t() * scale
             rank += b.shape[1]
         column += width
     return Patch(narrow.to(device), widen.to(device))
+
+
+def _check_shape(pair: tuple[Tensor, Tensor] | None, inputs: int, width: int) -> None:
+    """Here, where it is one model's failure: in a step it would be everybody's."""
+    if pair is None:
+        return
+    a, b = pair
+    if a.shape[1:] != (inputs,) or b.shape != (width, len(a)):
+        shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+        raise SettingsError(f"The adapter's matrices {shapes} do not fit a layer {inputs} wide to {width}.")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from outcrop.domain.errors import SettingsError
 from outcrop.inference.adapter import Adapter
 from outcrop.modeling.config import LlamaConfig
 from outcrop.modeling.rope import rope_table, turn
@@ -57,8 +58,11 @@ class Network:
 
     @staticmethod
     def load(folder: Path, config: LlamaConfig, device: torch.device) -> "Network":
-        """The checkpoint in `folder`, in float32 whatever it is stored in."""
-        return Network(config, read_tensors(folder), device)
+        """The checkpoint in `folder`, in float32 whatever it is stored in. Raises SettingsError where one lacks."""
+        try:
+            return Network(config, read_tensors(folder), device)
+        except KeyError as error:
+            raise SettingsError(f"The checkpoint {folder} has no tensor {error.args[0]}.") from error
 
     def forward(self, tokens: Tensor, positions: Tensor, attend: Attend, patched: Sequence[Patched]) -> Tensor:
         """Hidden states [tokens, hidden] before the last norm."""
