@@ -39,6 +39,7 @@ class Listing:
 
     def __init__(self, table: sa.Table, columns: Sequence[sa.Column[Any]], tests: Mapping[str, Test]) -> None:
         self._table, self._columns, self._tests = table, columns, tests
+        self.name = table.name
         names = [column.name for column in columns]
         self._moment_at, self._id_at = names.index("created_at"), names.index("id")
         self._prepared: dict[tuple[object, ...], Prepared] = {}

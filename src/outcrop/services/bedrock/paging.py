@@ -4,7 +4,6 @@ A token says where the last page ended and which parameters it belongs to. It ho
 forged one can reach, the same list shows without it. The check is against mistakes.
 """
 
-import binascii
 import hashlib
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -28,12 +27,14 @@ def page_of(
     live |= {"account": call.principal.account, "region": call.region}
     size = request.get("maxResults", DEFAULT_PAGE_SIZE)
     descending = request.get("sortOrder", "Descending") == "Descending"
-    after = _position(request["nextToken"], live, descending) if "nextToken" in request else None
+    after = None
+    if "nextToken" in request:
+        after = _position(request["nextToken"], _belonging(listing, live, descending))
     with call.ground.database.read() as connection:
         rows = listing.rows(connection, Page(filters=live, limit=size + 1, descending=descending, after=after))
     if len(rows) <= size:
         return rows, None
-    return rows[:size], _token(listing.position(rows[size - 1]), live, descending)
+    return rows[:size], _token(listing.position(rows[size - 1]), _belonging(listing, live, descending))
 
 
 def answered(member: str, summaries: list[dict[str, Any]], token: str | None) -> dict[str, Any]:
@@ -41,17 +42,22 @@ def answered(member: str, summaries: list[dict[str, Any]], token: str | None) ->
     return {member: summaries} if token is None else {member: summaries, "nextToken": token}
 
 
-def _token(end: Position, filters: Mapping[str, Any], descending: bool) -> str:
+def _belonging(listing: Listing, filters: Mapping[str, Any], descending: bool) -> str:
+    """All that a token is tied to, as text."""
+    return repr((listing.name, sorted(filters.items()), descending))
+
+
+def _token(end: Position, belongs: str) -> str:
     place = [to_microseconds(end.created_at), end.id]
-    return urlsafe_b64encode(json.dumps([*place, _seal(place, filters, descending)]).encode()).decode().rstrip("=")
+    return urlsafe_b64encode(json.dumps([*place, _seal(place, belongs)]).encode()).decode().rstrip("=")
 
 
-def _position(token: str, filters: Mapping[str, Any], descending: bool) -> Position:
+def _position(token: str, belongs: str) -> Position:
     try:
         moment, row_id, seal = json.loads(urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        if seal == _seal([moment, row_id], filters, descending):
+        if seal == _seal([moment, row_id], belongs):
             return Position(from_microseconds(moment), row_id)
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, RecursionError):
         pass  # not a token of ours: said below, together with a token of another list
     raise ValidationException(
         "The nextToken is not valid: it must come from the same operation in the same Region, "
@@ -59,6 +65,5 @@ def _position(token: str, filters: Mapping[str, Any], descending: bool) -> Posit
     )
 
 
-def _seal(place: list[Any], filters: Mapping[str, Any], descending: bool) -> str:
-    text = json.dumps([place, sorted(filters.items()), descending], default=str)
-    return hashlib.blake2s(text.encode(), digest_size=8).hexdigest()
+def _seal(place: list[Any], belongs: str) -> str:
+    return hashlib.blake2s(f"{place}{belongs}".encode(), digest_size=8).hexdigest()
