@@ -1,7 +1,8 @@
-"""Two ways to the services: a real server with boto3 on a socket, and the operations themselves with their own clock."""
+"""Two ways in: a real server with boto3 on a socket, and the operations alone with a clock of their own."""
 
 import asyncio
 import contextlib
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -81,10 +82,18 @@ def ground_of(home: Home) -> Ground:
     )
 
 
+@pytest.fixture(scope="module")
+def new_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that nobody has used, to copy: to make one takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("new") / "home"
+    open_home(Settings(home=folder), NOON).close()
+    return folder
+
+
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
+def service(tmp_path: Path, new_home: Path) -> Iterator[Service]:
     """The operations on a fresh home, called by the account's root at noon."""
-    home = open_home(Settings(home=tmp_path / "home"), NOON)
+    home = open_home(Settings(home=Path(shutil.copytree(new_home, tmp_path / "home"))), NOON)
     root = Principal(account=home.account, arn=f"arn:aws:iam::{home.account}:root", user_id=home.account)
     yield Service("iam", Call(ground=ground_of(home), principal=root, region="us-east-1", request_id="r", at=NOON))
     home.close()

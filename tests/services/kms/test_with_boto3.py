@@ -23,8 +23,10 @@ def test_a_key_from_its_making_to_its_deletion(account: Any, kms: Any) -> None:
     alias_arn = f"arn:aws:kms:us-east-1:{number}:alias/models"
     for name in (made["KeyId"], made["Arn"], "alias/models", alias_arn):
         assert kms.describe_key(KeyId=name)["KeyMetadata"]["Arn"] == made["Arn"]
-    secret = kms.encrypt(KeyId="alias/models", Plaintext=b"words", EncryptionContext={"for": "test"})
-    assert kms.decrypt(CiphertextBlob=secret["CiphertextBlob"], EncryptionContext=context)["Plaintext"] == b"words"
+    context = {"for": "test"}
+    secret = kms.encrypt(KeyId="alias/models", Plaintext=b"words", EncryptionContext=context)
+    opened = kms.decrypt(CiphertextBlob=secret["CiphertextBlob"], EncryptionContext=context)
+    assert opened["Plaintext"] == b"words"
     data_key = kms.generate_data_key(KeyId=made["KeyId"], KeySpec="AES_256")
     assert kms.decrypt(CiphertextBlob=data_key["CiphertextBlob"])["Plaintext"] == data_key["Plaintext"]
     kms.disable_key(KeyId=made["KeyId"])
