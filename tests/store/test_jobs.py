@@ -377,3 +377,8 @@ def test_whatever_workers_and_callers_do_in_any_order_states_and_fences_hold(
 
     crowd()
     opened.close()
+
+
+def test_an_idle_worker_never_waits_for_a_writer(database: Database, noon: datetime) -> None:
+    with database.write():
+        assert jobs.claim(database, "one", noon, LEASE_S, 9) is None

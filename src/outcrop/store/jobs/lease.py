@@ -33,14 +33,22 @@ class ClaimedJob:
 
 def claim(database: Database, owner: str, now: datetime, lease_s: float, slots: int) -> ClaimedJob | None:
     """The oldest unfinished job that nobody holds, or None (also when `slots` jobs are held already)."""
-    held = sa.and_(JOBS.c.status.in_(UNFINISHED), JOBS.c.lease_until > now)
-    free = sa.and_(JOBS.c.status.in_(UNFINISHED), sa.or_(JOBS.c.lease_until.is_(None), JOBS.c.lease_until <= now))
-    with database.write() as connection:
-        if connection.execute(sa.select(sa.func.count()).where(held)).scalar_one() >= slots:
+    with database.read() as connection:  # an idle worker looks often: it must not take the write lock each time
+        if _oldest_free(connection, now, slots) is None:
             return None
-        oldest = sa.select(JOBS).where(free).order_by(JOBS.c.created_at, JOBS.c.id).limit(1)
-        row = connection.execute(oldest).first()
-        return None if row is None else _take(connection, from_row(row), owner, now + timedelta(seconds=lease_s))
+    with database.write() as connection:
+        job = _oldest_free(connection, now, slots)
+        return None if job is None else _take(connection, job, owner, now + timedelta(seconds=lease_s))
+
+
+def _oldest_free(connection: sa.Connection, now: datetime, slots: int) -> Job | None:
+    unfinished, held = JOBS.c.status.in_(UNFINISHED), JOBS.c.lease_until > now
+    free = sa.or_(JOBS.c.lease_until.is_(None), JOBS.c.lease_until <= now)
+    if connection.execute(sa.select(sa.func.count()).where(unfinished, held)).scalar_one() >= slots:
+        return None
+    oldest = sa.select(JOBS).where(unfinished, free).order_by(JOBS.c.created_at, JOBS.c.id).limit(1)
+    row = connection.execute(oldest).first()
+    return None if row is None else from_row(row)
 
 
 def _take(connection: sa.Connection, job: Job, owner: str, until: datetime) -> ClaimedJob:
