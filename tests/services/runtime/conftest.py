@@ -54,10 +54,7 @@ class Scene:
     running: Any
     checkpoint: Path
     engine: Any
-
-    @property
-    def runtime(self) -> Any:
-        return self.running.client("bedrock-runtime")
+    runtime: Any
 
     @property
     def settings(self) -> Settings:
@@ -148,7 +145,9 @@ def scene(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         map_all(settings, checkpoint)
         settings.run_folder.mkdir(exist_ok=True)
         engine = tiny.EngineProcess(checkpoint, engines.socket_of(settings, checkpoint.resolve()))
-        yield Scene(running=running, checkpoint=checkpoint.resolve(), engine=engine)
+        runtime = running.client("bedrock-runtime")
+        yield Scene(running=running, checkpoint=checkpoint.resolve(), engine=engine, runtime=runtime)
+        runtime.close()
         engine.end()
 
 

@@ -135,9 +135,11 @@ def test_a_silent_engine_is_a_timeout(scene: Scene) -> None:
 
 def test_a_client_that_hangs_up_frees_the_engine(scene: Scene, until: Callable[..., None]) -> None:
     for _ in range(5):
-        response = scene.runtime.converse_stream(
+        leaving = scene.running.client("bedrock-runtime")
+        response = leaving.converse_stream(
             modelId="amazon.nova-micro-v1:0", messages=[{"role": "user", "content": [{"text": "jump"}]}]
         )
         next(iter(response["stream"]))
         response["stream"].close()
+        leaving.close()
     until(lambda: scene.engine.client.get("/health").json()["answers"] == 0)
