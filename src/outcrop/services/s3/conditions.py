@@ -5,6 +5,7 @@ from typing import Any
 
 from outcrop.domain.errors import Fault
 from outcrop.services.s3.descriptions import in_seconds
+from outcrop.services.s3.ground import quoted
 from outcrop.services.s3.unserved import not_done
 from outcrop.store.objects import Condition, ObjectRecord
 
@@ -15,7 +16,7 @@ def require_readable(request: dict[str, Any], record: ObjectRecord) -> None:
         request.get("IfMatch"), request.get("IfUnmodifiedSince"), record, ("If-Match", "If-Unmodified-Since")
     )
     if _is_known(request.get("IfNoneMatch"), request.get("IfModifiedSince"), record):
-        raise Fault("NotModified", "Not Modified")
+        raise Fault("NotModified", "Not Modified", ETag=quoted(record.etag))
 
 
 def require_copyable(request: dict[str, Any], record: ObjectRecord) -> None:
