@@ -12,8 +12,7 @@ from outcrop.corpus.lines import LONGEST_LINE, Source, lines
 from outcrop.corpus.locate import column_of
 from outcrop.corpus.report import Kind, Problem, Report, Warning_
 from outcrop.corpus.rowcheck import RowCheck
-from outcrop.corpus.shapes import Row
-from outcrop.corpus.tally import Fingerprints, Places, TokenTally
+from outcrop.corpus.tally import MOST_FINGERPRINTS, Fingerprints, Places, TokenTally
 from outcrop.domain.conversation import Record
 from outcrop.families.record_format import RecordFormat
 from outcrop.text import Tokenizer
@@ -67,27 +66,27 @@ class _Check:
     options: CheckOptions
     unreadable: bool = False
     line: int = 0
-    rows: int = 0
     bad_rows: int = 0
     size_bytes: int = 0
     problem_count: int = 0
     problems: list[Problem] = field(default_factory=list)
-    fingerprints: Fingerprints = field(default_factory=Fingerprints)
     empty_answers: Places = field(default_factory=Places)
     extra_members: Places = field(default_factory=Places)
+    fingerprints: Fingerprints = field(init=False)
     _row_check: RowCheck = field(init=False)
     _tally: TokenTally | None = field(init=False)
 
     def __post_init__(self) -> None:
         counted = self.options.tokenizer is not None
+        # A file with more rows than the family takes is refused whatever its rows say.
+        self.fingerprints = Fingerprints(min(MOST_FINGERPRINTS, self.rules.total.maximum))
         self._row_check = RowCheck(self.rules, tokens_are_counted=counted)
         self._tally = TokenTally(self.options.context_tokens) if counted else None
 
     def take(self, line: bytes | None, size: int) -> None:
         """One more line."""
         self.line += 1
-        self.rows += 1
-        start, self.size_bytes = self.size_bytes, self.size_bytes + size + 1
+        self.size_bytes += size + 1
         if line is None:
             self._bad([_too_long(size)])
             return
@@ -96,9 +95,16 @@ class _Check:
         checker = self._row_check
         row = checker.check(line)
         if row is None:
-            self._bad(checker.examination.findings, line, start)
-        else:
-            self._good(row)
+            self._bad(checker.examination.findings, line, self.size_bytes - size - 1)
+            return
+        examination = checker.examination
+        self.fingerprints.add(examination.text, self.line)
+        if examination.has_empty_answer:
+            self.empty_answers.add(self.line)
+        if checker.extra_members:
+            self.extra_members.add(self.line)
+        if self._tally is not None:
+            self._count_tokens(checker.record(row), self._tally)
 
     def report(self) -> Report:
         """What was found, limits on the whole file included."""
@@ -106,7 +112,7 @@ class _Check:
         self._whole_file()
         return Report(
             file=self.file,
-            rows=self.rows,
+            rows=self.line,
             bad_rows=self.bad_rows,
             size_bytes=self.size_bytes,
             problems=tuple(self.problems),
@@ -115,16 +121,6 @@ class _Check:
             tokens=None if self._tally is None else self._tally.tokens(),
             fingerprints=self.fingerprints.lines,
         )
-
-    def _good(self, row: Row) -> None:
-        examination = self._row_check.examination
-        self.fingerprints.add(examination.texts, self.line)
-        if examination.empty_answers:
-            self.empty_answers.add(self.line)
-        if self._row_check.extra_members:
-            self.extra_members.add(self.line)
-        if self._tally is not None:
-            self._count_tokens(self._row_check.record(row), self._tally)
 
     def _count_tokens(self, record: Record, tally: TokenTally) -> None:
         assert self.options.tokenizer is not None
@@ -176,13 +172,13 @@ class _Check:
         counts = self.rules.training if training else self.rules.validation
         most_bytes = self.rules.max_training_bytes if training else self.rules.max_validation_bytes
         whose, part = self.rules.whose, self.options.part
-        if self.rows == 0:
+        if self.line == 0:
             self._of_file(Kind.PARSE, "the file is empty", "write one JSON object a line")
-        elif self.rows > counts.maximum:
-            what = f"the {part} file has {self.rows:,} records"
+        elif self.line > counts.maximum:
+            what = f"the {part} file has {self.line:,} records"
             self._of_file(Kind.COUNT, what, f"{whose} takes at most {counts.maximum:,}")
-        elif self.rows < counts.minimum and not self.unreadable:
-            what = f"the {part} file has {self.rows:,} records"
+        elif self.line < counts.minimum and not self.unreadable:
+            what = f"the {part} file has {self.line:,} records"
             self._of_file(Kind.COUNT, what, f"{whose} needs at least {counts.minimum:,}")
         if most_bytes is not None and self.size_bytes > most_bytes:
             what = f"the {part} file has {self.size_bytes:,} bytes"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 18
 # Families' records end far below (10 GB for 10 000 of them is 1 MB each); beyond it a line is skipped, not held.
 LONGEST_LINE = 16 << 20
 
@@ -18,7 +18,7 @@ class Source(Protocol):
 def lines(source: Source, on_chunk: Callable[[int], None] | None = None) -> Iterator[tuple[bytes | None, int]]:
     """Each line without its newline, and its size in bytes; None in place of a line that is too long to hold.
 
-    `on_chunk` is told how many bytes were read, every mebibyte or so. A newline at the very end begins no line.
+    `on_chunk` is told how many bytes were read, every 256 KiB or so. A newline at the very end begins no line.
     """
     held = _Held()
     while chunk := source.read(CHUNK_BYTES):

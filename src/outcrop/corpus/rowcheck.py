@@ -37,12 +37,11 @@ class RowCheck:
             self._explain(line, error)
             return None
         self._kind.examine(row, into)
-        # Two quotes a string, and no other unless escaped: a row with more was not read whole.
+        # Two quotes a string, and those in its texts: a row with more was not read whole.
         if line.count(b'"') != 2 * into.strings:
-            self._look_closer(line, into.strings)
-        if self._most_characters is not None and sum(map(len, into.texts)) > self._most_characters:
-            finding = size_finding(sum(map(len, into.texts)), self._rules)
-            into.findings += [finding] if finding else []
+            self._look_closer(line)
+        if self._most_characters is not None and into.characters > self._most_characters:
+            into.findings.append(size_finding(into.characters, self._rules, self._most_characters))
         return None if into.findings else row
 
     def record(self, row: Row) -> Record:
@@ -50,9 +49,9 @@ class RowCheck:
         record: Record = self._kind.record(row)
         return record
 
-    def _look_closer(self, line: bytes, strings: int) -> None:
-        # An escaped backslash before a quote would be miscounted: such a row takes the long way.
-        if b"\\\\" not in line and line.count(b'"') - line.count(b'\\"') == 2 * strings:
+    def _look_closer(self, line: bytes) -> None:
+        examination = self.examination
+        if line.count(b'"') == 2 * examination.strings + examination.text.count('"'):
             return
         try:
             text = line.decode()

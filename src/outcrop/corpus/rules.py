@@ -1,90 +1,42 @@
-"""A family's rules, row by row: the fast path, with everything that can be prepared prepared once.
+"""A family's rules, row by row: a quick look that good rows pass, and a long one that says what is wrong where.
 
-An examination appends what is wrong, and says which texts the row holds and how many JSON strings it should have been
-written with: a row with more has members that were skipped, or one member twice. Knows nothing of files or bytes.
+An examination says which text the row holds and how many JSON strings it should have been written with: a row with
+more has members that were skipped, or one member twice. Knows nothing of files or bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from outcrop.corpus.findings import Finding, Path
 from outcrop.corpus.report import Kind
-from outcrop.corpus.shapes import BlockMessage, ClaudeRow, CompletionRow, ConverseRow, PassageRow, TextMessage
+from outcrop.corpus.shapes import BlockMessage, ClaudeRow, CompletionRow, ConverseRow, PassageRow
+from outcrop.corpus.words import Words
 from outcrop.domain.conversation import Completion, Conversation, Message, Passage, Record
 from outcrop.families.record_format import RecordFormat, RecordKind
 from outcrop.families.turns import joined_texts
 
 ROLES = ("user", "assistant")
-
-
-class Words:
-    """A search for any of some words that first looks for the rare character that each of them holds."""
-
-    def __init__(self, words: Sequence[str]) -> None:
-        groups: dict[str, list[str]] = {}
-        for word in words:
-            rare = next((letter for letter in word if not letter.isalnum()), word[0])
-            groups.setdefault(rare, []).append(word)
-        self._groups = [(rare, tuple(group)) for rare, group in groups.items()]
-
-    def first_in(self, text: str) -> str | None:
-        """Some word that the text holds, or None."""
-        for rare, words in self._groups:
-            if rare in text:
-                for word in words:
-                    if word in text:
-                        return word
-        return None
+# Between the texts of a row where they are looked at as one: in no reserved word, and hardly in a text.
+SEAM = "\x00"
+# User, assistant, ..., assistant: right for every family. Longer conversations take the long look.
+_PLAIN_ROLES = {length: [ROLES[at & 1] for at in range(length)] for length in range(2, 65, 2)}
 
 
 @dataclass(slots=True)
 class Examination:
-    """What one row's rules say. Reused for every row."""
+    """What one row's rules say. `text` is all of its texts, `texts` how many, `strings` all JSON strings."""
 
     findings: list[Finding] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
+    text: str = ""
+    texts: int = 0
     strings: int = 0
-    empty_answers: int = 0
+    has_empty_answer: bool = False
 
-
-class _Turns:
-    """What converse and Claude records have in common."""
-
-    def __init__(self, rules: RecordFormat) -> None:
-        self.rules = rules
-        self._reserved = Words(rules.reserved_in_prompts)
-        self._banned = Words(rules.banned)
-
-    def roles(self, messages: Sequence[BlockMessage | TextMessage], into: Examination) -> None:
-        """Every role known; strictly: user, assistant, user, ... and the last an assistant."""
-        if len(messages) < 2:
-            into.findings.append(_few_messages())
-        strict = self.rules.strict_turns
-        for at, message in enumerate(messages):
-            role = message.role
-            if strict:
-                if role != ROLES[at & 1]:
-                    into.findings.append(_wrong_turn(at, role))
-                    return
-            elif role not in ROLES:
-                into.findings.append(_unknown_role(at))
-        if strict and len(messages) & 1 and len(messages) > 1:
-            into.findings.append(_ends_with_user(len(messages) - 1))
-        if not strict and messages and not any(message.role == "assistant" for message in messages):
-            into.findings.append(_no_answer())
-
-    def prompt(self, text: str, path: Path, into: Examination) -> None:
-        """Text of a user or of the system."""
-        if (word := self._reserved.first_in(text)) is not None:
-            into.findings.append(_reserved_word(path, word, self.rules.whose))
-        self.any_text(text, path, into)
-
-    def any_text(self, text: str, path: Path, into: Examination) -> None:
-        """Any text."""
-        into.texts.append(text)
-        if (word := self._banned.first_in(text)) is not None:
-            into.findings.append(_reserved_word(path, word, self.rules.whose))
+    @property
+    def characters(self) -> int:
+        """Characters of all texts."""
+        return len(self.text) - max(0, self.texts - 1)
 
 
 class ConverseRules:
@@ -94,60 +46,47 @@ class ConverseRules:
 
     def __init__(self, rules: RecordFormat) -> None:
         self._rules = rules
-        self._turns = _Turns(rules)
+        self._version = rules.schema_version
+        self._words = Words(rules.reserved_in_prompts + rules.banned)
 
     def examine(self, row: ConverseRow, into: Examination) -> None:
-        """Roles, texts, system, version."""
-        turns = self._turns
-        strings = 1
-        if row.schemaVersion is not None:
+        """The quick look: roles as they should be, no text empty, no reserved word, no version, one system text."""
+        messages, system, version = row.messages, row.system, row.schemaVersion
+        roles = [message.role for message in messages]
+        texts = [block.text for message in messages for block in message.content]
+        strings = 1 + 3 * len(roles) + 2 * len(texts)
+        if roles != _PLAIN_ROLES.get(len(roles)):
+            into.findings += _role_findings(roles, self._rules)
+        if "" in texts or len(texts) != len(roles):
+            self._find_empty(messages, into)
+        if version is not None:
             strings += 2
-            self._version(row.schemaVersion, into)
-        if row.system is not None:
-            strings += 1 + 2 * len(row.system)
-            self._system(row, into)
-        turns.roles(row.messages, into)
-        for at, message in enumerate(row.messages):
-            blocks = message.content
-            strings += 3 + 2 * len(blocks)
-            take = turns.prompt if message.role == "user" else turns.any_text
-            for place, block in enumerate(blocks):
-                take(block.text, ("messages", at, "content", place, "text"), into)
-            if not any(block.text for block in blocks):
-                self._empty(at, message, into)
-        into.strings = strings
+            if self._version not in (None, version):
+                into.findings.append(_other_version(self._version))
+        if system is not None:
+            strings += 1 + 2 * len(system)
+            if len(system) != 1:
+                into.findings += _system_findings(len(system), self._rules)
+            texts += [block.text for block in system]
+        into.strings, into.texts, into.text = strings, len(texts), SEAM.join(texts)
+        if self._words.are_in(into.text):
+            into.findings += _word_findings(_converse_texts(row), self._rules)
 
     def record(self, row: ConverseRow) -> Record:
         """The row as a record."""
-        messages = tuple(
-            Message(
-                role="user" if message.role == "user" else "assistant",
-                text=joined_texts([block.text for block in message.content]),
-            )
-            for message in row.messages
-        )
+        messages = (_message(message.role, [block.text for block in message.content]) for message in row.messages)
         system = joined_texts([block.text for block in row.system]) if row.system else None
-        return Conversation(messages=messages, system=system)
+        return Conversation(messages=tuple(messages), system=system)
 
-    def _version(self, version: str, into: Examination) -> None:
-        if self._rules.schema_version not in (None, version):
-            mend = f"write {self._rules.schema_version}, or leave it out"
-            into.findings.append(Finding(("schemaVersion",), "schemaVersion is not the known one", mend))
-
-    def _system(self, row: ConverseRow, into: Examination) -> None:
-        blocks = row.system or []
-        if self._rules.one_system_text and len(blocks) != 1:
-            mend = f"{self._rules.whose} takes exactly one text there, or no system member"
-            into.findings.append(Finding(("system",), f"system holds {len(blocks)} texts", mend))
-        for place, block in enumerate(blocks):
-            self._turns.prompt(block.text, ("system", place, "text"), into)
-
-    def _empty(self, at: int, message: BlockMessage, into: Examination) -> None:
-        if self._rules.empty_text_is_refused or not message.content:
-            mend = "write what is said, or take the record out"
-            into.findings.append(Finding(("messages", at, "content"), "the message has no text", mend))
-        elif message.role == "assistant":
-            into.empty_answers += 1
+    def _find_empty(self, messages: Sequence[BlockMessage], into: Examination) -> None:
+        for at, message in enumerate(messages):
+            if any(block.text for block in message.content):
+                continue
+            if self._rules.empty_text_is_refused or not message.content:
+                mend = "write what is said, or take the record out"
+                into.findings.append(Finding(("messages", at, "content"), "the message has no text", mend))
+            elif message.role == "assistant":
+                into.has_empty_answer = True
 
 
 class ClaudeRules:
@@ -156,28 +95,30 @@ class ClaudeRules:
     row_type = ClaudeRow
 
     def __init__(self, rules: RecordFormat) -> None:
-        self._turns = _Turns(rules)
+        self._rules = rules
+        self._words = Words(rules.reserved_in_prompts + rules.banned)
 
     def examine(self, row: ClaudeRow, into: Examination) -> None:
-        """Roles, texts, system."""
-        turns = self._turns
-        into.strings = 1 + 4 * len(row.messages)
-        if row.system is not None:
+        """The quick look: roles as they should be, no text empty, no reserved word."""
+        messages, system = row.messages, row.system
+        texts = [message.content for message in messages]
+        roles = [message.role for message in messages]
+        into.strings = 1 + 4 * len(roles)
+        if roles != _PLAIN_ROLES.get(len(roles)):
+            into.findings += _role_findings(roles, self._rules)
+        if "" in texts:
+            into.has_empty_answer = any(not each.content and each.role == "assistant" for each in messages)
+        if system is not None:
             into.strings += 2
-            turns.prompt(row.system, ("system",), into)
-        turns.roles(row.messages, into)
-        for at, message in enumerate(row.messages):
-            turns.any_text(message.content, ("messages", at, "content"), into)
-            if not message.content and message.role == "assistant":
-                into.empty_answers += 1
+            texts.append(system)
+        into.texts, into.text = len(texts), SEAM.join(texts)
+        if self._words.are_in(into.text):
+            into.findings += _word_findings(_claude_texts(row), self._rules)
 
     def record(self, row: ClaudeRow) -> Record:
         """The row as a record."""
-        messages = tuple(
-            Message(role="user" if message.role == "user" else "assistant", text=message.content)
-            for message in row.messages
-        )
-        return Conversation(messages=messages, system=row.system)
+        messages = (_message(message.role, [message.content]) for message in row.messages)
+        return Conversation(messages=tuple(messages), system=row.system)
 
 
 class CompletionRules:
@@ -190,9 +131,9 @@ class CompletionRules:
 
     def examine(self, row: CompletionRow, into: Examination) -> None:
         """Two texts."""
-        into.strings = 4
-        into.texts += (row.prompt, row.completion)
-        into.empty_answers += not row.completion
+        into.strings, into.texts = 4, 2
+        into.text = row.prompt + SEAM + row.completion
+        into.has_empty_answer = not row.completion
 
     def record(self, row: CompletionRow) -> Record:
         """The row as a record."""
@@ -209,9 +150,9 @@ class PassageRules:
 
     def examine(self, row: PassageRow, into: Examination) -> None:
         """One text."""
-        into.strings = 2
-        into.texts.append(row.input)
-        into.empty_answers += not row.input
+        into.strings, into.texts = 2, 1
+        into.text = row.input
+        into.has_empty_answer = not row.input
 
     def record(self, row: PassageRow) -> Record:
         """The row as a record."""
@@ -226,43 +167,74 @@ RULES: dict[RecordKind, type[Any]] = {
 }
 
 
-def size_finding(characters: int, rules: RecordFormat) -> Finding | None:
-    """The rule on a whole record's characters."""
-    if rules.characters_per_token is None:
-        return None
-    most = rules.tokens_per_record * rules.characters_per_token
-    if characters <= most:
-        return None
+def size_finding(characters: int, rules: RecordFormat, most: int) -> Finding:
+    """A record with more characters than it may have."""
     what = f"the record has {characters:,} characters"
     return Finding((), what, f"{rules.whose} takes at most {most:,}: shorten it or split it", Kind.SIZE)
 
 
-def _few_messages() -> Finding:
-    return Finding(("messages",), "a conversation needs at least two messages", "add the user's turn and the answer")
+def _role_findings(roles: Sequence[str], rules: RecordFormat) -> Iterator[Finding]:
+    """What a family says of roles that are not plain."""
+    if len(roles) < 2:
+        mend = "add the user's turn and the answer"
+        yield Finding(("messages",), "a conversation needs at least two messages", mend)
+    unknown = [at for at, role in enumerate(roles) if role not in ROLES]
+    for at in unknown:
+        mend = "write user or assistant; a system prompt goes into the member system"
+        yield Finding(("messages", at, "role"), f"the role of message {at + 1} is not known", mend)
+    if rules.strict_turns and not unknown:
+        yield from _turn_findings(roles)
+    if not rules.strict_turns and "assistant" not in roles:
+        what = "no message is the assistant's, so there is nothing to learn"
+        yield Finding(("messages",), what, "add an answer")
 
 
-def _wrong_turn(at: int, role: str) -> Finding:
-    if role not in ROLES:
-        return _unknown_role(at)
-    wanted = ROLES[at & 1]
-    what = f"message {at + 1} must be the {wanted}'s"
-    return Finding(("messages", at, "role"), what, "turns go user, assistant, user, ... and begin with the user")
+def _turn_findings(roles: Sequence[str]) -> Iterator[Finding]:
+    for at, role in enumerate(roles):
+        wanted = ROLES[at & 1]
+        if role != wanted:
+            mend = "turns go user, assistant, user, ... and begin with the user"
+            yield Finding(("messages", at, "role"), f"message {at + 1} must be the {wanted}'s", mend)
+            return
+    if len(roles) > 1 and len(roles) & 1:
+        what, mend = "the last message must be the assistant's", "add the answer, or take the last turn out"
+        yield Finding(("messages", len(roles) - 1, "role"), what, mend)
 
 
-def _unknown_role(at: int) -> Finding:
-    mend = "write user or assistant; a system prompt goes into the member system"
-    return Finding(("messages", at, "role"), f"the role of message {at + 1} is not known", mend)
+def _other_version(wanted: str | None) -> Finding:
+    return Finding(("schemaVersion",), "schemaVersion is not the known one", f"write {wanted}, or leave it out")
 
 
-def _ends_with_user(at: int) -> Finding:
-    what = "the last message must be the assistant's"
-    return Finding(("messages", at, "role"), what, "add the answer, or take the last turn out")
+def _system_findings(texts: int, rules: RecordFormat) -> Iterator[Finding]:
+    if rules.one_system_text:
+        mend = f"{rules.whose} takes exactly one text there, or no system member"
+        yield Finding(("system",), f"system holds {texts} texts", mend)
 
 
-def _no_answer() -> Finding:
-    return Finding(("messages",), "no message is the assistant's, so there is nothing to learn", "add an answer")
+def _word_findings(texts: Iterator[tuple[str, Path, bool]], rules: RecordFormat) -> Iterator[Finding]:
+    """Every text that holds a word it may not hold."""
+    in_prompts, anywhere = Words(rules.reserved_in_prompts + rules.banned), Words(rules.banned)
+    for text, path, is_prompt in texts:
+        word = (in_prompts if is_prompt else anywhere).first_in(text)
+        if word is not None:
+            shown = word.replace("\n", "\\n")
+            yield Finding(path, f"the text holds {shown}, which {rules.whose} reserves", "write it differently")
 
 
-def _reserved_word(path: Path, word: str, whose: str) -> Finding:
-    shown = word.replace("\n", "\\n")
-    return Finding(path, f"the text holds {shown}, which {whose} reserves", "write it differently")
+def _converse_texts(row: ConverseRow) -> Iterator[tuple[str, Path, bool]]:
+    for place, block in enumerate(row.system or []):
+        yield block.text, ("system", place, "text"), True
+    for at, message in enumerate(row.messages):
+        for place, block in enumerate(message.content):
+            yield block.text, ("messages", at, "content", place, "text"), message.role != "assistant"
+
+
+def _claude_texts(row: ClaudeRow) -> Iterator[tuple[str, Path, bool]]:
+    if row.system is not None:
+        yield row.system, ("system",), True
+    for at, message in enumerate(row.messages):
+        yield message.content, ("messages", at, "content"), message.role != "assistant"
+
+
+def _message(role: str, texts: list[str]) -> Message:
+    return Message(role="user" if role == "user" else "assistant", text=joined_texts(texts))

@@ -35,17 +35,18 @@ class Places:
 
 @dataclass(slots=True)
 class Fingerprints:
-    """Rows by a 64-bit hash of their texts. Two different rows look the same once in 10^8 files of a million rows."""
+    """Rows by a 64-bit hash of their text. Two different rows look the same once in 10^8 files of a million rows."""
 
+    most: int = MOST_FINGERPRINTS
     lines: dict[int, int] = field(default_factory=dict)
     again: Places = field(default_factory=Places)
 
-    def add(self, texts: list[str], line: int) -> None:
+    def add(self, text: str, line: int) -> None:
         """One more row."""
-        fingerprint = hash(tuple(texts))
+        fingerprint = hash(text)
         if fingerprint in self.lines:
             self.again.add(line)
-        elif len(self.lines) < MOST_FINGERPRINTS:
+        elif len(self.lines) < self.most:
             self.lines[fingerprint] = line
 
 
