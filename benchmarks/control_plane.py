@@ -14,6 +14,7 @@ import asyncio
 import json
 import os
 import platform
+import re
 import signal
 import statistics
 import subprocess
@@ -27,7 +28,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import boto3
 import uvloop
@@ -42,6 +43,7 @@ MODELS = 10
 CONNECTIONS = 16
 STARTS_WITHIN_S = 60
 STOPS_WITHIN_S = 15
+CLOSES = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 BASE_MODEL = "amazon.titan-text-lite-v1:0:4k"
 
 
@@ -136,37 +138,99 @@ def raw_rate(server: Server, seconds: float) -> float:
 
 
 async def _raw_rate(server: Server, seconds: float) -> float:
-    request, ends = signed_request(server), time.perf_counter() + seconds
+    askers = [Asker(signed_request(server), urlsplit(server.url)) for _ in range(CONNECTIONS)]
     started = time.perf_counter()
-    answered = await asyncio.gather(*(ask_until(server.url, request, ends) for _ in range(CONNECTIONS)))
-    return sum(answered) / (time.perf_counter() - started)
+    for asker in askers:
+        asker.connect()
+    await asyncio.sleep(seconds)
+    elapsed = time.perf_counter() - started
+    for asker in askers:
+        asker.stop()
+    await asyncio.wait_for(asyncio.gather(*(asker.ended for asker in askers)), STOPS_WITHIN_S)
+    return sum(asker.answered for asker in askers) / elapsed
 
 
-async def ask_until(url: str, request: bytes, ends: float) -> int:
-    """How many answers one connection got; it is opened again where the server closes it."""
-    parts, answered = urlsplit(url), 0
-    while time.perf_counter() < ends:
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-        while time.perf_counter() < ends:
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            check(head, await reader.readexactly(content_length(head)))
-            answered += 1
-            if b"connection: close" in head.lower():
-                break
-        writer.close()
-        await writer.wait_closed()
-    return answered
+class Asker(asyncio.Protocol):
+    """One connection that asks again as soon as it is answered. Opened again where the server closes it."""
+
+    def __init__(self, request: bytes, address: SplitResult) -> None:
+        self._request, self._address = request, address
+        self._received, self._wanted = b"", 0
+        self._transport: asyncio.Transport | None = None
+        self._stopped = False
+        self.answered = 0
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connect(self) -> None:
+        """Open the connection; what fails there ends the run."""
+        loop = asyncio.get_running_loop()
+        opening = loop.create_task(loop.create_connection(lambda: self, self._address.hostname, self._address.port))
+        opening.add_done_callback(lambda task: task.exception() and self._fail(task.exception()))
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._stopped = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: Any) -> None:
+        """Ask first."""
+        self._transport = transport
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        """Ask again when the answer is whole."""
+        self._received = self._received + data if self._received else data
+        try:
+            if not self._wanted:
+                self._wanted = whole_length(self._received)
+            if self._wanted and len(self._received) >= self._wanted:
+                self._answered()
+        except ValueError as error:
+            self._fail(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The server may close after an answer, not within one."""
+        if self._stopped:
+            if not self.ended.done():
+                self.ended.set_result(None)
+        elif self._received:
+            self._fail(exc or ConnectionError("the server closed in the middle of an answer"))
+        else:
+            self.connect()
+
+    def _answered(self) -> None:
+        check(self._received)
+        closes = CLOSES.search(self._received) is not None
+        self._received, self._wanted = b"", 0
+        self.answered += 1
+        assert self._transport is not None
+        if closes:
+            self._transport.close()
+        else:
+            self._transport.write(self._request)
+
+    def _fail(self, error: BaseException | None) -> None:
+        if error is not None and not self.ended.done():
+            self.ended.set_exception(error)
+            self.stop()
 
 
-def content_length(head: bytes) -> int:
-    return int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+def whole_length(received: bytes) -> int:
+    """How long the answer is by what its head says, or 0 while the head is not whole."""
+    end = received.find(b"\r\n\r\n")
+    if end < 0:
+        return 0
+    found = re.search(rb"\r\ncontent-length: *(\d+)", received[: end + 2], re.IGNORECASE)
+    if found is None:
+        raise ValueError(f"an answer without content-length: {received[:300]!r}")
+    return end + 4 + int(found[1])
 
 
-def check(head: bytes, body: bytes) -> None:
+def check(answer: bytes) -> None:
     """The answer must be whole and list every model: a fast refusal is not an answer."""
-    if b" 200 " not in head.split(b"\r\n")[0] or body.count(b'"modelArn"') != MODELS:
-        raise SystemExit(f"not a list of {MODELS} models: {head[:200]!r} {body[:300]!r}")
+    if not answer.startswith(b"HTTP/1.1 200 ") or answer.count(b'"modelArn"') != MODELS:
+        raise ValueError(f"not a list of {MODELS} models: {answer[:500]!r}")
 
 
 def signed_request(server: Server) -> bytes:

@@ -18,6 +18,10 @@ from outcrop.services.call import Ground
 LOG = logging.getLogger(__name__)
 
 HEALTH_PATH = "/health"
+_OK = b'{"status":"ok"}'
+_HEALTHY = wire.Response(
+    HTTPStatus.OK, [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(_OK))], _OK
+)
 
 
 class App:
@@ -26,7 +30,7 @@ class App:
     def __init__(self, ground: Ground, operations: Operations) -> None:
         self._clock = ground.clock
         self._threads = Threads()
-        self._life = Life(ground, Calling(operations, self._threads))
+        self._life = Life(ground, Calling(operations, self._threads, reads_never_wait=_is_sqlite(ground)))
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """One request, in ASGI's terms."""
@@ -46,7 +50,7 @@ class App:
 
     async def _response(self, request: Incoming) -> wire.Response:
         if _asks_for_health(request):
-            return wire.Response(HTTPStatus.OK, [(b"content-type", b"application/json")], b'{"status":"ok"}')
+            return _HEALTHY
         try:
             return await self._life.live(request)
         except Fault as fault:
@@ -65,6 +69,10 @@ def create_app(ground: Ground, operations: Operations | None = None) -> App:
 
         operations = OPERATIONS
     return App(ground, operations)
+
+
+def _is_sqlite(ground: Ground) -> bool:
+    return ground.database.engine.dialect.name == "sqlite"
 
 
 def _asks_for_health(request: Incoming) -> bool:

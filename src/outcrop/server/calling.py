@@ -1,4 +1,4 @@
-"""How a service's function is asked: awaited, or run in a thread. Knows nothing of HTTP."""
+"""How a service's function is asked: awaited, in a thread, or at once. Knows nothing of HTTP."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -15,13 +15,21 @@ from outcrop.services.call import Call, Operation
 Operations = Mapping[str, Mapping[str, Operation]]
 """Service -> operation -> its function: `services.table.OPERATIONS`, or a test's own."""
 
+_AT_ONCE = {"bedrock", "iam", "sts", "kms"}
+_READS = ("Get", "List", "Describe")
+
 
 class Calling:
-    """The functions of every service, and where they run."""
+    """The functions of every service, and where they run.
 
-    def __init__(self, operations: Operations, threads: Threads) -> None:
+    `reads_never_wait` says that the database answers a read at once whoever writes (SQLite in WAL mode): then the small
+    services' reads run on the event loop, as handing one to a thread costs more than the read itself.
+    """
+
+    def __init__(self, operations: Operations, threads: Threads, *, reads_never_wait: bool) -> None:
         self._operations = operations
         self._threads = threads
+        self._reads_never_wait = reads_never_wait
 
     def function(self, operation: wire.Operation) -> Operation:
         """The function that is the operation. Raises NotServed where the table has none."""
@@ -33,6 +41,8 @@ class Calling:
     async def ask(self, operation: wire.Operation, call: Call, params: wire.Params, receive: Receive) -> dict[str, Any]:
         """The operation's result."""
         function = self.function(operation)
+        if self._reads_never_wait and operation.service in _AT_ONCE and operation.name.startswith(_READS):
+            return function(call, params)
         work: Any = partial(function, call, params)
         if iscoroutinefunction(function):
             return await unless_hung_up(receive, work())

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 protocol with bounds on a request's head: its size, and the time that it may take to arrive."""
+"""uvicorn's HTTP/1.1 protocol, with bounds on a request's head (size, time to arrive) and answers in one packet."""
 
 import asyncio
 
@@ -6,6 +6,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 LONGEST_HEAD_BYTES = 65_536
 HEAD_WITHIN_S = 30.0
+LARGE_PIECE_BYTES = 16_384
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -18,6 +19,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """A first head is now awaited."""
         super().connection_made(transport)
+        self.transport = _Joined(transport, self.loop)  # type: ignore[assignment]  # all of a transport that uvicorn uses
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -64,3 +66,40 @@ class BoundedProtocol(HttpToolsProtocol):
         lines = (b"content-type: text/plain", b"content-length: %d" % len(message), b"connection: close")
         self.transport.write(STATUS_LINE[431] + b"\r\n".join((*lines, b"", message)))
         self.transport.close()
+
+
+class _Joined:
+    """A transport that sends what is written within one turn of the event loop at once.
+
+    uvicorn writes an answer's head and its body apart, and uvloop sends each as soon as it is written: two system calls
+    and two packets where one does.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Send before long. A large piece goes at once, uncopied, so that a full transport is noticed."""
+        if len(data) > LARGE_PIECE_BYTES:
+            self._flush()
+            self._transport.write(data)
+            return
+        if not self._held:
+            self._loop.call_soon(self._flush)
+        self._held.append(data)
+
+    def close(self) -> None:
+        """Send what is held, then close."""
+        self._flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether it is being closed, or is closed."""
+        return self._transport.is_closing()
+
+    def _flush(self) -> None:
+        if self._held and not self._transport.is_closing():
+            self._transport.write(b"".join(self._held))
+        self._held = []

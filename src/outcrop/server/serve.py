@@ -110,6 +110,7 @@ def _config(settings: Settings, app: App) -> uvicorn.Config:
         log_config=None,
         log_level="warning",
         server_header=False,
+        proxy_headers=False,
         backlog=_BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STREAMS_MAY_END_WITHIN_S,
