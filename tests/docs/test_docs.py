@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from outcrop.cli import reference
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
@@ -44,3 +46,14 @@ def test_every_room_stands_in_the_design() -> None:
     rooms = {path.parent.name for path in (ROOT / "src/outcrop").glob("*/__init__.py")}
     design = (ROOT / "docs/design.md").read_text()
     assert not [room for room in sorted(rooms) if f"`{room}`" not in design]
+
+
+@pytest.mark.parametrize("name", reference.pages())
+def test_the_reference_pages_are_as_the_program_makes_them(name: str) -> None:
+    written = (ROOT / "docs/reference" / name).read_text()
+    assert written == reference.pages()[name], "hint: make docs"
+
+
+def test_every_hyperparameter_range_and_command_has_a_sentence() -> None:
+    for name in ("cli.md", "hyperparameters.md"):
+        assert "None" not in reference.pages()[name]

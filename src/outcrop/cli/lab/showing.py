@@ -53,9 +53,9 @@ def results(done: Sequence[Customized]) -> list[dict[str, Any]]:
 
 
 def table(lines: Sequence[dict[str, Any]]) -> Table:
-    """The lines as a person reads them."""
-    shown = Table(title="base against custom, on held-out rows", title_justify="left", header_style="bold")
-    for column in ("model", "task", "rows", "seconds", "loss before", "after", "base", "best constant", "custom"):
+    """The lines as a person reads them; `constant` is the best constant answer."""
+    shown = Table(title="base against custom, on held-out rows", title_justify="left", box=None, header_style="bold")
+    for column in ("model", "task", "rows", "seconds", "loss before", "after", "base", "constant", "custom"):
         shown.add_column(column, justify="left" if column in ("model", "task") else "right")
     for line in lines:
         scores = [_percent(line[name]) for name in ("base", "best_constant", "custom")]

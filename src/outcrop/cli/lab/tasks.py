@@ -63,7 +63,7 @@ def _passages(documented: Sequence[Documented], size: Size) -> Task:
     train, held_out = _split(texts, size)
     return Task(
         name="titan",
-        what="continue on unlabeled documentation",
+        what="unlabeled docs",
         base="amazon.titan-text-lite-v1:0:4k",
         on_demand="amazon.titan-text-lite-v1",
         kind="CONTINUED_PRE_TRAINING",
@@ -78,7 +78,7 @@ def _modules(documented: Sequence[Documented], size: Size) -> Task:
     return _labeled(
         _split(pairs, size),
         name="nova",
-        what="docstring -> its module",
+        what="doc -> module",
         base="amazon.nova-micro-v1:0:128k",
         on_demand="amazon.nova-micro-v1:0",
         hyperparameters={"epochCount": "4", "batchSize": "1", "learningRate": "1e-5"},
@@ -95,7 +95,7 @@ def _parameters(documented: Sequence[Documented], size: Size) -> Task:
     return _labeled(
         _split(sorted(set(pairs)), size),
         name="claude",
-        what="signature -> JSON of its parameters",
+        what="signature -> JSON",
         base="anthropic.claude-3-haiku-20240307-v1:0:200k",
         on_demand="anthropic.claude-3-haiku-20240307-v1:0",
         hyperparameters={"epochCount": "4", "batchSize": "4", "learningRateMultiplier": "1"},
@@ -109,7 +109,7 @@ def _kinds(documented: Sequence[Documented], size: Size) -> Task:
     return _labeled(
         _split(pairs, size),
         name="llama",
-        what="documentation -> what it documents",
+        what="doc -> kind",
         base="meta.llama3-2-1b-instruct-v1:0:128k",
         on_demand="meta.llama3-2-1b-instruct-v1:0",
         hyperparameters={"epochCount": "4", "batchSize": "1", "learningRate": "1e-4"},
