@@ -102,9 +102,7 @@ def test_a_row_that_changed_meanwhile_is_left_alone(database: Database, provisio
     assert served is not None and served.status is ThroughputStatus.IN_SERVICE
 
 
-def test_a_row_deleted_meanwhile_stays_deleted(
-    database: Database, provision: Provision, noon: datetime
-) -> None:
+def test_a_row_deleted_meanwhile_stays_deleted(database: Database, provision: Provision, noon: datetime) -> None:
     made = provision()
     with database.write() as connection:
         throughput.remove(connection, made.id)
