@@ -40,6 +40,6 @@ def page(
 
 def _read(marker: str) -> str:
     try:
-        return base64.urlsafe_b64decode(marker.encode()).decode()
+        return base64.b64decode(marker, altchars="-_", validate=True).decode()
     except (binascii.Error, UnicodeError):
         raise Fault("ValidationError", "The Marker is not one that a list has answered.") from None

@@ -119,7 +119,7 @@ class Keys:
         envelope = ciphertext.open_envelope(wrapped)
         key_id = SERVICE_KEY
         if envelope.key_arn != SERVICE_KEY:
-            key = self._by_arn(envelope.key_arn)
+            key = self._by_arn(_well_formed(envelope.key_arn))
             _require_usable(key)
             key_id = key.key_id
         return ciphertext.decrypt(self._material(key_id, envelope.version), envelope, context)
@@ -178,6 +178,14 @@ def _require_usable(key: KmsKey) -> None:
         raise Fault("DisabledException", f"{key.arn} is disabled.")
     if key.state is KeyState.PENDING_DELETION:
         raise Fault("KMSInvalidStateException", f"{key.arn} is pending deletion.")
+
+
+def _well_formed(key_arn: str) -> str:
+    """What a ciphertext names as its key must look like one before it is looked for."""
+    parsed = arns.parse(key_arn)
+    if parsed is None or parsed.service != "kms" or not parsed.resource.startswith("key/"):
+        raise ciphertext.invalid_ciphertext()
+    return key_arn
 
 
 def _find_alias(connection: sa.Connection, region: str, name: str) -> Alias | None:
