@@ -92,7 +92,8 @@ def _refuse(request: Incoming, fault: Fault) -> wire.Response:
 
 def _log_bug(request: Incoming, error: BaseException) -> None:
     """Where it broke, without the error's own words: they may quote what the caller sent."""
-    frames = "".join(traceback.format_tb(error.__traceback__))
+    places = traceback.extract_tb(error.__traceback__)
+    frames = "\n".join(f"  {place.filename}:{place.lineno} in {place.name}" for place in places)
     kinds = " from ".join(type(link).__name__ for link in _causes(error))
     LOG.error(
         "request %s: %s %s: %s\n%s", request.request_id, request.signed.method, request.signed.path, kinds, frames

@@ -95,6 +95,10 @@ class _Joined:
         self._flush()
         self._transport.close()
 
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
     def is_closing(self) -> bool:
         """Whether it is being closed, or is closed."""
         return self._transport.is_closing()

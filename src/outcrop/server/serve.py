@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
+from uvicorn.server import ServerState
 
 from outcrop.config import Settings
 from outcrop.domain.errors import SettingsError
@@ -21,6 +22,7 @@ KEEP_ALIVE_S = 75
 STREAMS_MAY_END_WITHIN_S = 3
 CLEAN_UP_WITHIN_S = 2
 _BACKLOG = 2048
+_TICK_S = 0.01
 
 OnReady = Callable[[int], None]
 
@@ -43,8 +45,7 @@ async def run(
     ending = asyncio.create_task(_stop_when(ended, server))
     try:
         await server.serve(sockets=[listener])
-        if server.server_state.tasks:
-            await asyncio.wait(server.server_state.tasks, timeout=CLEAN_UP_WITHIN_S)
+        await _cut_off(server.server_state)
     finally:
         ending.cancel()
         app.close()
@@ -67,6 +68,17 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Signals are the process tree's."""
         yield
+
+
+async def _cut_off(state: ServerState) -> None:
+    """Let cancelled requests clean up, and leave no connection open."""
+    if state.tasks:
+        await asyncio.wait(state.tasks, timeout=CLEAN_UP_WITHIN_S)
+    for connection in list(state.connections):
+        assert isinstance(connection, BoundedProtocol)
+        connection.transport.abort()
+    while state.connections:
+        await asyncio.sleep(_TICK_S)
 
 
 async def _stop_when(ended: asyncio.Event, server: uvicorn.Server) -> None:
