@@ -19,7 +19,6 @@ SAVES = 10
 def main(arguments: Sequence[str]) -> None:
     options = _options(arguments)
     import torch
-
     from pebble.material import Material, read_corpus
     from pebble.pretraining import SHAPE, Schedule, new_model, pretrain
     from pebble.tokenizer import train_tokenizer
@@ -28,9 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     corpus = read_corpus()
     tokenizer = train_tokenizer(corpus.passages)
     model = new_model(SHAPE, options.seed)
-    schedule = Schedule(
-        cpu_s=60 * options.cpu_minutes, wall_s=60 * options.minutes, batch_tokens=options.batch_tokens
-    )
+    schedule = Schedule(cpu_s=60 * options.cpu_minutes, wall_s=60 * options.minutes, batch_tokens=options.batch_tokens)
     keeper = Keeper(model, tokenizer, corpus.pool, options)
     material = Material(corpus, tokenizer, options.seed)
     pretrain(model, material.batches(schedule.batch_tokens), schedule, options.threads, keeper.hear)
@@ -69,7 +66,9 @@ class Keeper:
         save_checkpoint(self.model, self.tokenizer, self.options.out)
         save_card(self.options.out, measured, making)
         shares = ", ".join(f"{name} {share:.0%}" for name, share in measured.exact.items())
-        print(f"kept: held-out loss {measured.held_out_loss:.3f}, exact {measured.mean_exact:.1%} ({shares})", flush=True)
+        print(
+            f"kept: held-out loss {measured.held_out_loss:.3f}, exact {measured.mean_exact:.1%} ({shares})", flush=True
+        )
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:

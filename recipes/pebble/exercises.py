@@ -9,11 +9,57 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-SYLLABLES = [c + v for c in "b c d f g h j k l m n p q r s t v w x z br dr kr tr st pl th sh".split() for v in "aeiou"]
+SYLLABLES = [
+    c + v
+    for c in [
+        "b",
+        "c",
+        "d",
+        "f",
+        "g",
+        "h",
+        "j",
+        "k",
+        "l",
+        "m",
+        "n",
+        "p",
+        "q",
+        "r",
+        "s",
+        "t",
+        "v",
+        "w",
+        "x",
+        "z",
+        "br",
+        "dr",
+        "kr",
+        "tr",
+        "st",
+        "pl",
+        "th",
+        "sh",
+    ]
+    for v in "aeiou"
+]
 ENDINGS = ["", "", "n", "r", "s", "l", "x", "th", "nd", "ck", "m"]
-WEEKDAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-MONTHS = "January February March April May June July August September October November December".split()
-NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 UNKNOWN = "I do not know."
 
 
@@ -73,7 +119,9 @@ class Words:
 
 def repeat(words: Words) -> Exercise:
     text = _sentence(words)
-    order = words.chance.choice(("Repeat: {}", "Say this again: {}", "Copy this text.\n{}", "{}\nRepeat the line above."))
+    order = words.chance.choice(
+        ("Repeat: {}", "Say this again: {}", "Copy this text.\n{}", "{}\nRepeat the line above.")
+    )
     return Exercise(order.format(text), text)
 
 
@@ -82,7 +130,12 @@ def list_as_json(words: Words) -> Exercise:
     items = words.several(words.value if loose else words.identifier, 1, 8)
     joined = words.chance.choice((", ", "; ", "\n") if loose else (", ", " ", "\n", " and ")).join(items)
     order = words.chance.choice(
-        ("Write as a JSON list: {}", "Make a JSON array of these:\n{}", "{}\nAs a JSON list, please.", "JSON list of: {}")
+        (
+            "Write as a JSON list: {}",
+            "Make a JSON array of these:\n{}",
+            "{}\nAs a JSON list, please.",
+            "JSON list of: {}",
+        )
     )
     return Exercise(order.format(joined), json.dumps(items))
 
@@ -234,7 +287,17 @@ def _sentence(words: Words) -> str:
 
 def _default(words: Words) -> str:
     return words.chance.choice(
-        ("None", "True", "False", "0", "1", str(words.chance.randint(2, 9999)), f"'{words.word()}'", "()", words.identifier())
+        (
+            "None",
+            "True",
+            "False",
+            "0",
+            "1",
+            str(words.chance.randint(2, 9999)),
+            f"'{words.word()}'",
+            "()",
+            words.identifier(),
+        )
     )
 
 

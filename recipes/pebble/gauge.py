@@ -31,7 +31,9 @@ class Gauge:
 def gauge(model: Llama, tokenizer: Tokenizer, words: list[str], each: int = 20) -> Gauge:
     """Measures `model`; exercises come from a seed that training does not use."""
     with torch.inference_mode():
-        exact = {kind.__name__: _exact(model, tokenizer, kind, Words(random.Random(-1), words), each) for kind, _ in KINDS}
+        exact = {
+            kind.__name__: _exact(model, tokenizer, kind, Words(random.Random(-1), words), each) for kind, _ in KINDS
+        }
         return Gauge(held_out_loss=_held_out_loss(model, tokenizer), exact=exact)
 
 

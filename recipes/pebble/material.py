@@ -17,7 +17,15 @@ TEXT_SHARE = 0.4
 # Mostly short pieces, since attention's cost grows with length; some long ones, so that far positions are known.
 PIECE_TOKENS, LONG_PIECE_TOKENS, LONG_SHARE = 160, 512, 0.1
 SYSTEMS = ("You are a helpful assistant.", "Answer briefly.", "You know Python.", "Answer with the answer alone.")
-RAW_FORMS = ("{}\n", "Question: {}\nAnswer:", "Q: {}\nA:", "{}\n\n", "User: {}\nBot:", "{} ", "Instruction: {}\nResponse:")
+RAW_FORMS = (
+    "{}\n",
+    "Question: {}\nAnswer:",
+    "Q: {}\nA:",
+    "{}\n\n",
+    "User: {}\nBot:",
+    "{} ",
+    "Instruction: {}\nResponse:",
+)
 
 
 @dataclass(frozen=True, slots=True)

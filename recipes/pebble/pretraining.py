@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 
 import torch
 
@@ -83,8 +84,8 @@ def pretrain(
             shares = [(model, rows[start::threads], trained) for start in range(threads)]
             results = list(pool.map(lambda share: _gradients(*share), shares))
             loss = _sum_up(model, results)
-            rate = schedule.learning_rate(step, done)
-            list(pool.map(lambda optimizer: _step(optimizer, rate), optimizers))
+            rates = repeat(schedule.learning_rate(step, done))
+            list(pool.map(_step, optimizers, rates))
             step, tokens = step + 1, tokens + sum(len(row.ids) for row in rows)
             used = time.process_time() - cpu
             done = max(used / schedule.cpu_s, (time.monotonic() - wall) / schedule.wall_s)

@@ -43,11 +43,20 @@ class LlamaConfig:
             raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise CheckpointError(f"The checkpoint {folder} has no readable config.json.") from error
+        if not isinstance(raw, dict):
+            raise CheckpointError(f"The config.json of the checkpoint {folder} is no JSON object.")
         return LlamaConfig.from_huggingface(raw)
 
     @staticmethod
     def from_huggingface(raw: Mapping[str, Any]) -> "LlamaConfig":
         """Reads transformers 4's members (rope_theta, rope_scaling) and transformers 5's (rope_parameters)."""
+        try:
+            return LlamaConfig._read(raw)
+        except KeyError as error:
+            raise CheckpointError(f"The checkpoint's config.json lacks {error}.") from error
+
+    @staticmethod
+    def _read(raw: Mapping[str, Any]) -> "LlamaConfig":
         _refuse_other_architectures(raw)
         heads = raw["num_attention_heads"]
         rope = {**(raw.get("rope_scaling") or {}), **(raw.get("rope_parameters") or {})}

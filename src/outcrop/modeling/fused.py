@@ -57,10 +57,12 @@ class _HeadLoss(torch.autograd.Function):
 class _RmsNorm(torch.autograd.Function):
     @staticmethod
     def forward(context, states: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
-        scale = torch.rsqrt(states.pow(2).mean(-1, keepdim=True).add_(epsilon))
-        unit = states * scale
+        exact = states.to(torch.promote_types(states.dtype, torch.float32))
+        scale = torch.rsqrt(exact.pow(2).mean(-1, keepdim=True).add_(epsilon))
+        unit = exact * scale
         context.save_for_backward(unit, scale, weight)
-        return unit * weight
+        context.dtype = states.dtype
+        return (unit * weight).to(states.dtype)
 
     @staticmethod
     def backward(context, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None]:
@@ -68,7 +70,7 @@ class _RmsNorm(torch.autograd.Function):
         for_weight = (gradient * unit).sum(0) if context.needs_input_grad[1] else None
         inner = gradient * weight
         along = (inner * unit).mean(-1, keepdim=True)
-        return inner.addcmul_(unit, along, value=-1).mul_(scale), for_weight, None
+        return inner.addcmul_(unit, along, value=-1).mul_(scale).to(context.dtype), for_weight, None
 
 
 class _Swiglu(torch.autograd.Function):

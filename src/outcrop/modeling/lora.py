@@ -54,7 +54,8 @@ class _Adapted(torch.autograd.Function):
 
     @staticmethod
     def forward(context, inputs, weight, spans, scale, down, *ups) -> torch.Tensor:
-        down, *ups = (matrix.to(inputs.dtype) for matrix in (down, *ups))
+        if down.dtype != inputs.dtype:
+            down, *ups = (matrix.to(inputs.dtype) for matrix in (down, *ups))
         low = torch.mm(inputs, down.t()).mul_(scale)  # [n, rank x parts]
         outputs = torch.mm(inputs, weight.t())
         for (start, stop), up, part in zip(spans, ups, low.chunk(len(ups), dim=1), strict=True):

@@ -39,11 +39,13 @@ def attend(turned: torch.Tensor, values: torch.Tensor, lengths: tuple[int, ...])
     queries, keys = turned.split((turned.shape[1] - values.shape[1], values.shape[1]), dim=1)
     if groups > 1:
         keys, values = keys.repeat_interleave(groups, dim=1), values.repeat_interleave(groups, dim=1)
-    whole = [_in_fast_type(part).transpose(0, 1).unsqueeze(0) for part in (queries, keys, values)]  # [1, heads, n, size]
+    whole = [
+        _in_fast_type(part).transpose(0, 1).unsqueeze(0) for part in (queries, keys, values)
+    ]  # [1, heads, n, size]
     parts = zip(*(part.split(lengths, dim=2) for part in whole), strict=True) if len(lengths) > 1 else [whole]
     answers = [scaled_dot_product_attention(q, k, v, is_causal=True) for q, k, v in parts]
     joined = torch.cat(answers, dim=2) if len(answers) > 1 else answers[0]
-    return joined.squeeze(0).transpose(0, 1).reshape(turned.shape[0], -1)
+    return joined.squeeze(0).transpose(0, 1).reshape(turned.shape[0], -1).to(turned.dtype)
 
 
 def _in_fast_type(part: torch.Tensor) -> torch.Tensor:

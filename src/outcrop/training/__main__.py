@@ -1,4 +1,4 @@
-"""The training child: `python -m outcrop.training PLAN.json OUT_DIR`, keys on standard input, events on standard output.
+"""The training child: `python -m outcrop.training PLAN.json OUT_DIR`, keys on stdin, events on stdout.
 
 Ends with 0 after Finished and with 1 after Failed. SIGTERM ends it at once: what it wrote is only named when whole.
 """

@@ -37,6 +37,7 @@ class Rows:
     """Token rows, each cut after its last trained token: what follows can teach nothing."""
 
     def __init__(self, rows: TokenRows) -> None:
+        self.source = rows
         self._ids, self._starts = rows.tokens.astype(np.int64), rows.offsets[:-1]
         trained = rows.trained.astype(bool)
         trained[self._starts[self._starts < len(trained)]] = False  # nothing comes before a row's first token

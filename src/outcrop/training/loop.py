@@ -67,7 +67,7 @@ def stops_early(losses: Sequence[tuple[float, ...]], rule: EarlyStopping) -> boo
     if not losses[0]:
         return False
     best, without = losses[0][0], 0
-    for (loss, *_) in losses[1:]:
+    for loss, *_ in losses[1:]:
         better = loss <= best - rule.threshold
         best, without = (loss, 0) if better else (best, without + 1)
     return without >= rule.patience

@@ -1,4 +1,4 @@
-"""A folder of files sealed under one key: token rows in, models out. Knows the contexts' spelling, not what is inside."""
+"""A folder of files sealed under one key: token rows in, models out. Knows the contexts' spelling, not the content."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,0 +1,36 @@
+"""Gradients written by hand equal autograd's numerical ones."""
+
+import torch
+
+from outcrop.modeling.fused import head_loss, rms_norm, swiglu
+from outcrop.modeling.rope import Turn
+
+
+def numbers(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(len(shape)))
+
+
+def test_rms_norm_gradients() -> None:
+    states, weight = numbers(5, 8).requires_grad_(), numbers(8).requires_grad_()
+    assert torch.autograd.gradcheck(lambda a, b: rms_norm(a, b, 1e-5), (states, weight))
+
+
+def test_swiglu_gradients() -> None:
+    assert torch.autograd.gradcheck(swiglu, (numbers(5, 12).requires_grad_(),))
+
+
+def test_rotation_gradients() -> None:
+    angles = numbers(5, 1, 4)
+    heads = numbers(5, 3, 8).requires_grad_()
+    assert torch.autograd.gradcheck(lambda a: Turn.apply(a, angles.cos(), angles.sin()), (heads,))
+
+
+def test_head_loss_gradients_equal_cross_entropy() -> None:
+    states, head = numbers(900, 6).requires_grad_(), numbers(11, 6).requires_grad_()
+    targets = torch.arange(900) % 11
+    expected = torch.nn.functional.cross_entropy(states @ head.t(), targets, reduction="sum")
+    wanted = torch.autograd.grad(expected, (states, head))
+    loss = head_loss(states, head, targets)
+    torch.testing.assert_close(loss.double(), expected.detach(), atol=1e-2, rtol=1e-5)
+    for found, right in zip(torch.autograd.grad(loss, (states, head)), wanted, strict=True):
+        torch.testing.assert_close(found, right, atol=1e-4, rtol=1e-4)
