@@ -187,14 +187,14 @@ class _Check:
     def _warnings(self) -> Iterator[Warning_]:
         if not self.file.endswith(".jsonl"):
             yield Warning_(file=self.file, what="the file's name does not end with .jsonl", count=1)
-        yield from self.fingerprints.again.warning(self.file, "{count} {rows} repeat an earlier one")
-        yield from self.empty_answers.warning(self.file, "{count} {rows} teach an empty answer")
+        yield from self.fingerprints.again.warning(self.file, "rows that repeat an earlier one")
+        yield from self.empty_answers.warning(self.file, "rows with an empty answer")
         yield from self.extra_members.warning(
-            self.file, "{count} {rows} hold members that are not part of the format and are ignored"
+            self.file, "rows with members that are not part of the format and are ignored"
         )
         if self._tally is not None:
             yield from self._tally.nothing_left.warning(
-                self.file, "{count} {rows} have nothing to learn left once cut to the checkpoint's context"
+                self.file, "rows with nothing to learn left once cut to the checkpoint's context"
             )
 
 

@@ -6,7 +6,8 @@ import re
 from outcrop.corpus.findings import Path
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-_DECODER = json.JSONDecoder()
+# Numbers as floats: an integer of many thousand digits is no error here.
+_DECODER = json.JSONDecoder(parse_int=float)
 
 
 def column_of(text: str, path: Path) -> int:

@@ -25,5 +25,5 @@ def leakage(training: Report, validation: Iterable[Report]) -> list[Warning_]:
         for fingerprint, line in report.fingerprints.items():
             if fingerprint in training.fingerprints:
                 places.add(line)
-        found += places.warning(report.file, "{count} {rows} are in " + training.file + " too")
+        found += places.warning(report.file, f"rows that are in {training.file} too")
     return found

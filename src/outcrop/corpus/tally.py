@@ -26,11 +26,10 @@ class Places:
             self.lines.append(line)
 
     def warning(self, file: str, what: str) -> list[Warning_]:
-        """A warning, where anything was seen. `what` may say {count}."""
+        """A warning, where anything was seen."""
         if not self.count:
             return []
-        said = what.format(count=f"{self.count:,}", rows="row" if self.count == 1 else "rows")
-        return [Warning_(file=file, what=said, count=self.count, lines=tuple(self.lines))]
+        return [Warning_(file=file, what=f"{what}: {self.count:,}", count=self.count, lines=tuple(self.lines))]
 
 
 @dataclass(slots=True)

@@ -1,0 +1,116 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from outcrop.domain.errors import CheckpointError, SettingsError
+from outcrop.domain.plan import LoraPlan
+from outcrop.families import FINE_TUNING, MODELS, Catalogue, Checkpoint, check_hyperparameters, served_name
+
+NOVA = MODELS["amazon.nova-lite-v1:0:300k"]
+
+
+def checkpoint_folder(folder: Path, card: object = None) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"max_position_embeddings": 4096}')
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"")
+    if card is not None:
+        (folder / "outcrop.json").write_text(json.dumps(card))
+    return folder
+
+
+def checkpoint(folder: Path) -> Checkpoint:
+    return Checkpoint(path=folder, name=folder.name, stand_in=False, sentence="")
+
+
+def test_with_nothing_mapped_every_id_is_answered_by_the_pebble_and_says_so():
+    catalogue = Catalogue.load(None)
+    for model_id, model in MODELS.items():
+        found = catalogue.checkpoint_for(model_id)
+        assert found.stand_in and found.name == "pebble" and "stand-in" in found.sentence
+        assert "pebble" in served_name(model, found) and len(served_name(model, found)) <= 20
+    assert served_name(NOVA, catalogue.checkpoint_for(NOVA.model_id)) == "Nova Lite (pebble)"
+
+
+def test_a_mapping_is_kept_in_its_file_and_serves_suffixed_ids_too(tmp_path):
+    folder = checkpoint_folder(tmp_path / 'we"ights')
+    file = tmp_path / "home" / "models.toml"
+    Catalogue.load(file).map(NOVA.base_id, folder)
+    again = Catalogue.load(file)
+    found = again.checkpoint_for(NOVA.model_id)
+    assert found.path == folder and not found.stand_in and found.context_tokens == 4096
+    assert served_name(NOVA, found) == "Nova Lite"
+    assert again.checkpoint_for("amazon.nova-micro-v1:0").stand_in
+
+
+def test_a_suffixed_id_may_have_weights_of_its_own(tmp_path):
+    base, own = checkpoint_folder(tmp_path / "base"), checkpoint_folder(tmp_path / "own")
+    catalogue = Catalogue.load(tmp_path / "models.toml").map(NOVA.base_id, base).map(NOVA.model_id, own)
+    assert catalogue.checkpoint_for(NOVA.model_id).path == own
+    assert catalogue.checkpoint_for(NOVA.base_id).path == base
+
+
+def test_a_user_registers_a_checkpoint_under_an_id_of_their_own(tmp_path):
+    catalogue = Catalogue.load(tmp_path / "models.toml").map("acme.small-v1", checkpoint_folder(tmp_path / "small"))
+    model = catalogue.find_model("arn:aws:bedrock:us-east-1::foundation-model/acme.small-v1")
+    assert model is not None and model.family == "open" and model.context_tokens == 4096
+    assert check_hyperparameters(model, FINE_TUNING, {}).epoch_count == 3
+    assert "acme.small-v1" in catalogue.models() and catalogue.checkpoint_for("acme.small-v1").name == "small"
+
+
+def test_what_is_no_checkpoint_cannot_be_mapped(tmp_path):
+    catalogue = Catalogue.load(tmp_path / "models.toml")
+    with pytest.raises(SettingsError, match=r"config\.json and tokenizer\.json missing"):
+        catalogue.map(NOVA.model_id, tmp_path)
+    folder = checkpoint_folder(tmp_path / "no-weights")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(SettingsError, match="weights"):
+        catalogue.map(NOVA.model_id, folder)
+    with pytest.raises(SettingsError, match="no model id"):
+        catalogue.map("nova", folder)
+    with pytest.raises(SettingsError, match="no file"):
+        Catalogue.load(None).map(NOVA.model_id, folder)
+
+
+def test_an_unknown_id_has_no_checkpoint():
+    with pytest.raises(SettingsError, match="outcrop models"):
+        Catalogue.load(None).checkpoint_for("acme.small-v1")
+
+
+@pytest.mark.parametrize("content", ["models = 3", "[models]\nx = 3", "not toml", "\xff"])
+def test_a_damaged_file_is_named(tmp_path, content):
+    file = tmp_path / "models.toml"
+    file.write_text(content, encoding="latin-1")
+    with pytest.raises(SettingsError, match=r"models\.toml"):
+        Catalogue.load(file)
+
+
+def test_a_card_translates_learning_rates_and_ranks(tmp_path):
+    card = {"learning_rate": {"nova": {"at": 1e-5, "applied": 2e-3, "power": 0.5}}, "lora": {"rank": 8, "alpha": 16}}
+    folder = checkpoint_folder(tmp_path / "pebble", card)
+    sent = {"learningRate": "4e-5", "learningRateWarmupSteps": "3"}
+    applied = checkpoint(folder).applied(NOVA, check_hyperparameters(NOVA, FINE_TUNING, sent))
+    assert applied.learning_rate == pytest.approx(4e-3) and applied.warmup_steps == 3
+    assert applied.lora == LoraPlan(rank=8, alpha=16) and applied.schedule == "linear"
+
+
+def test_without_a_card_everything_is_applied_as_it_is(tmp_path):
+    folder = checkpoint_folder(tmp_path / "real")
+    sent = {"learningRate": "4e-5", "outcrop.loraRank": "64"}
+    applied = checkpoint(folder).applied(NOVA, check_hyperparameters(NOVA, FINE_TUNING, sent))
+    assert applied.learning_rate == 4e-5 and applied.lora == LoraPlan(rank=64, alpha=128)
+
+
+def test_full_fine_tuning_has_no_adapter(tmp_path):
+    folder = checkpoint_folder(tmp_path / "real")
+    applied = checkpoint(folder).applied(NOVA, check_hyperparameters(NOVA, FINE_TUNING, {"outcrop.method": "full"}))
+    assert applied.lora is None
+
+
+@pytest.mark.parametrize("content", ["[]", "{", "\xff"])
+def test_a_damaged_card_is_named(tmp_path, content):
+    folder = checkpoint_folder(tmp_path / "bad")
+    (folder / "outcrop.json").write_text(content, encoding="latin-1")
+    with pytest.raises(CheckpointError, match=r"outcrop\.json"):
+        checkpoint(folder).applied(NOVA, check_hyperparameters(NOVA, FINE_TUNING, {}))
