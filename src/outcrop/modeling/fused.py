@@ -3,6 +3,8 @@
 Pure functions of tensors. Each keeps for the backward pass only what it cannot cheaply compute again.
 """
 
+from typing import Any
+
 import torch
 from torch.nn.functional import linear, log_softmax, silu
 
@@ -31,7 +33,7 @@ HEAD_ROWS = 384
 
 class _HeadLoss(torch.autograd.Function):
     @staticmethod
-    def forward(context, states: torch.Tensor, head: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def forward(context: Any, states: torch.Tensor, head: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         loss = torch.zeros((), dtype=torch.float32, device=states.device)
         for_states = torch.empty_like(states)
         for_head = torch.zeros_like(head) if context.needs_input_grad[1] else None
@@ -49,14 +51,14 @@ class _HeadLoss(torch.autograd.Function):
         return loss
 
     @staticmethod
-    def backward(context, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None]:
+    def backward(context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None]:
         for_states, for_head = context.saved_tensors
         return for_states * gradient, for_head * gradient if for_head is not None else None, None
 
 
 class _RmsNorm(torch.autograd.Function):
     @staticmethod
-    def forward(context, states: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
+    def forward(context: Any, states: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
         exact = states.to(torch.promote_types(states.dtype, torch.float32))
         scale = torch.rsqrt(exact.pow(2).mean(-1, keepdim=True).add_(epsilon))
         unit = exact * scale
@@ -65,7 +67,7 @@ class _RmsNorm(torch.autograd.Function):
         return (unit * weight).to(states.dtype)
 
     @staticmethod
-    def backward(context, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None]:
+    def backward(context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None]:
         unit, scale, weight = context.saved_tensors
         for_weight = (gradient * unit).sum(0) if context.needs_input_grad[1] else None
         inner = gradient * weight
@@ -75,13 +77,13 @@ class _RmsNorm(torch.autograd.Function):
 
 class _Swiglu(torch.autograd.Function):
     @staticmethod
-    def forward(context, gate_up: torch.Tensor) -> torch.Tensor:
+    def forward(context: Any, gate_up: torch.Tensor) -> torch.Tensor:
         context.save_for_backward(gate_up)
         gate, up = gate_up.chunk(2, dim=-1)
         return silu(gate).mul_(up)
 
     @staticmethod
-    def backward(context, gradient: torch.Tensor) -> torch.Tensor:
+    def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:
         (gate_up,) = context.saved_tensors
         gate, up = gate_up.chunk(2, dim=-1)
         result = torch.empty_like(gate_up)

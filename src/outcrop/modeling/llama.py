@@ -3,8 +3,9 @@
 Equals transformers' LlamaForCausalLM on each row alone. Knows nothing of losses, adapters' files or tokenizers.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import nn
@@ -27,11 +28,14 @@ class Adapter(Protocol):
 class Llama(nn.Module):
     """Token rows in, logits out."""
 
+    layers: Sequence["Layer"]
+    rope: torch.Tensor
+
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__()
         self.config = config
         self.embedding = nn.Parameter(torch.empty(config.vocabulary_size, config.hidden_size))
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))  # type: ignore[assignment]  # holds Layers only
         self.norm = nn.Parameter(torch.ones(config.hidden_size))
         self.own_head = None if config.tied else nn.Parameter(torch.empty_like(self.embedding))
         self.register_buffer("rope", torch.empty(2, 0, config.head_size // 2), persistent=False)
@@ -68,7 +72,7 @@ class Llama(nn.Module):
     def projections(self) -> dict[tuple[int, str], "Projection"]:
         """Every group of linear layers, by layer number and the group's name."""
         return {
-            (number, group): layer.get_submodule(group.split(".")[1])
+            (number, group): cast(Projection, layer.get_submodule(group.split(".")[1]))
             for number, layer in enumerate(self.layers)
             for group in GROUPS
         }

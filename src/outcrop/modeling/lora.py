@@ -5,6 +5,7 @@ Knows nothing of files or of how an adapter is trained.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -53,9 +54,18 @@ class _Adapted(torch.autograd.Function):
     """Frozen product and adapters in one node: no gradient for the weight, no copy of the outputs."""
 
     @staticmethod
-    def forward(context, inputs, weight, spans, scale, down, *ups) -> torch.Tensor:
-        if down.dtype != inputs.dtype:
-            down, *ups = (matrix.to(inputs.dtype) for matrix in (down, *ups))
+    def forward(
+        context: Any,
+        inputs: torch.Tensor,
+        weight: torch.Tensor,
+        spans: tuple[tuple[int, int], ...],
+        scale: float,
+        *matrices: torch.Tensor,
+    ) -> torch.Tensor:
+        """`matrices` are `down`, then the ups."""
+        if matrices[0].dtype != inputs.dtype:
+            matrices = tuple(matrix.to(inputs.dtype) for matrix in matrices)
+        down, *ups = matrices
         low = torch.mm(inputs, down.t()).mul_(scale)  # [n, rank x parts]
         outputs = torch.mm(inputs, weight.t())
         for (start, stop), up, part in zip(spans, ups, low.chunk(len(ups), dim=1), strict=True):
@@ -65,7 +75,7 @@ class _Adapted(torch.autograd.Function):
         return outputs
 
     @staticmethod
-    def backward(context, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         inputs, weight, low, down, *ups = context.saved_tensors
         for_low = torch.empty_like(low)
         for_ups = []

@@ -1,6 +1,7 @@
 """Rotary position embedding: tables of cosines and sines, and the turn itself. Knows no model."""
 
 import math
+from typing import Any
 
 import torch
 
@@ -32,13 +33,13 @@ class Turn(torch.autograd.Function):
     """Turns every head's channel pairs (i, i + head_size / 2) by their row's angle; backwards turns back."""
 
     @staticmethod
-    def forward(context, heads: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
+    def forward(context: Any, heads: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
         """`heads` is [rows, heads, head_size]; `cosine` and `sine` are [rows, 1, head_size / 2]."""
         context.save_for_backward(cosine, sine)
         return turn(heads, cosine, sine)
 
     @staticmethod
-    def backward(context, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+    def backward(context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         """A rotation's gradient is the rotation by the opposite angle."""
         cosine, sine = context.saved_tensors
         return turn(gradient, cosine, -sine), None, None

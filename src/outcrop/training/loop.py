@@ -40,7 +40,7 @@ def train(model: Llama, material: Material, plan: TrainingPlan, tell: Callable[[
     for epoch in range(plan.epochs):
         model.train()
         total = 0.0
-        for batch in rows.batches(epoch_order(len(rows), plan.seed, epoch), plan.batch_size):
+        for batch in rows.batches(epoch_order(len(rows), plan.seed, epoch).tolist(), plan.batch_size):
             loss = _gradients(model, rows, batch)
             _require_number(loss, step)
             optimizer.step(schedule.learning_rate(step))
