@@ -102,6 +102,14 @@ def test_without_a_card_everything_is_applied_as_it_is(tmp_path):
     assert applied.learning_rate == 4e-5 and applied.lora == LoraPlan(rank=64, alpha=128)
 
 
+def test_claudes_multiplier_is_translated_as_it_is_and_is_a_rate_without_a_card(tmp_path):
+    claude = MODELS["anthropic.claude-haiku-4-5-20251001"]
+    sent = check_hyperparameters(claude, FINE_TUNING, {"learningRateMultiplier": "0.5"})
+    card = {"learning_rate": {"claude": {"at": 1.0, "applied": 4e-3, "power": 1}}}
+    assert checkpoint(checkpoint_folder(tmp_path / "pebble", card)).applied(claude, sent).learning_rate == 2e-3
+    assert checkpoint(checkpoint_folder(tmp_path / "real")).applied(claude, sent).learning_rate == 5e-5
+
+
 def test_full_fine_tuning_has_no_adapter(tmp_path):
     folder = checkpoint_folder(tmp_path / "real")
     applied = checkpoint(folder).applied(NOVA, check_hyperparameters(NOVA, FINE_TUNING, {"outcrop.method": "full"}))

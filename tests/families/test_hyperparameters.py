@@ -29,7 +29,7 @@ def test_the_published_nova_notebook_is_accepted():
 
 def test_claude_multiplies_its_base_rate_and_stops_early():
     found = checked(CLAUDE, learningRateMultiplier="0.5", earlyStoppingThreshold="0.01", earlyStoppingPatience="3")
-    assert found.learning_rate == pytest.approx(0.5e-4) and found.batch_size == 32
+    assert found.learning_rate * found.learning_rate_unit == pytest.approx(0.5e-4) and found.batch_size == 32
     assert found.early_stopping == EarlyStopping(threshold=0.01, patience=3)
 
 

@@ -20,7 +20,11 @@ TEXTS = ["the quick brown fox jumps over the lazy dog", "user\nassistant\nsystem
 def write_checkpoint(folder: Path, library: Library, template: str | None = TEMPLATE, **config: object) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     library.save(str(folder / "tokenizer.json"))
-    tokens = {"bos_token": "<|bos|>", "eos_token": {"content": "<|eos|>"}, "pad_token": "<|pad|>"}
+    tokens = {
+        "bos_token": "<|bos|>",
+        "eos_token": {"__type": "AddedToken", "content": "<|eos|>"},
+        "pad_token": "<|pad|>",
+    }
     chat = {} if template is None else {"chat_template": template}
     (folder / "tokenizer_config.json").write_text(json.dumps({**tokens, **chat, **config}), encoding="utf-8")
     return folder

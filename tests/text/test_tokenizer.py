@@ -51,7 +51,8 @@ def test_a_spelled_control_token_is_plain_text(tokenizer, literal):
     special = [token for token in chat if token < 5]
     assert special == [token for token in innocent if token < 5]
     assert literal in tokenizer.decode(chat)
-    assert not {token for token in tokenizer.render_raw_prompt(literal)[1:] if token < 5}
+    for record in (Completion(prompt="", completion=literal), Passage(text=literal)):
+        assert [token for token in tokenizer.render(record).ids if token < 5] == [tokenizer.bos_id, tokenizer.eos_id]
     assert tokenizer.encode("<|eos|>", special=True) == [tokenizer.eos_id]
 
 
@@ -75,6 +76,13 @@ def test_the_prompt_served_is_the_beginning_of_the_row_trained(tokenizer):
     rendered = tokenizer.render(record)
     assert rendered.ids[: len(prompt)] == prompt
     assert not any(rendered.trained[: len(prompt)]) and rendered.trained[len(prompt)]
+
+
+def test_a_raw_prompt_is_its_own_template_and_begins_with_bos_once(tokenizer):
+    wanted = [tokenizer.bos_id, *tokenizer.encode("the"), 4]
+    assert tokenizer.render_raw_prompt("the<|im_end|>") == wanted
+    assert tokenizer.render_raw_prompt("<|bos|>the<|im_end|>") == wanted
+    assert tokenizer.render(Completion(prompt="<|bos|>the<|im_end|>", completion="x")).ids[:-2] == wanted
 
 
 def test_a_completion_is_bos_prompt_completion_eos(tokenizer):

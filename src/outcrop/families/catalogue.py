@@ -48,7 +48,7 @@ class Checkpoint:
         """A family's hyperparameters in this checkpoint's terms: learning rates by its card, else as they are."""
         card = _card(self.path)
         return AppliedHyperparameters(
-            learning_rate=_translated(card, model.family, hyperparameters.learning_rate),
+            learning_rate=_translated(card, model.family, hyperparameters),
             warmup_steps=hyperparameters.warmup_steps,
             schedule="linear",
             lora=None if hyperparameters.method == "full" else _lora(card, hyperparameters),
@@ -183,12 +183,12 @@ def _json_object(file: Path) -> dict[str, Any]:
     return found
 
 
-def _translated(card: Mapping[str, Any], family: str, learning_rate: float) -> float:
+def _translated(card: Mapping[str, Any], family: str, hyperparameters: Hyperparameters) -> float:
     """applied x (rate / at) ** power: a power below 1 squeezes a family's range into what the checkpoint bears."""
     entry = card.get("learning_rate", {}).get(family)
     if entry is None:
-        return learning_rate
-    return float(entry["applied"] * (learning_rate / entry["at"]) ** entry.get("power", 1.0))
+        return hyperparameters.learning_rate * hyperparameters.learning_rate_unit
+    return float(entry["applied"] * (hyperparameters.learning_rate / entry["at"]) ** entry.get("power", 1.0))
 
 
 def _lora(card: Mapping[str, Any], hyperparameters: Hyperparameters) -> LoraPlan:

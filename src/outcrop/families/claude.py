@@ -93,11 +93,12 @@ class Claude:
         return TABLE
 
     def typed(self, values: Mapping[str, Any], stated: dict[str, str]) -> Hyperparameters:
-        """The multiplier becomes a rate."""
+        """A multiplier in place of a rate."""
         return Hyperparameters(
             epoch_count=values["epochCount"],
             batch_size=values["batchSize"],
-            learning_rate=values["learningRateMultiplier"] * BASE_LEARNING_RATE,
+            learning_rate=values["learningRateMultiplier"],
+            learning_rate_unit=BASE_LEARNING_RATE,
             early_stopping=EarlyStopping(
                 threshold=values["earlyStoppingThreshold"], patience=values["earlyStoppingPatience"]
             ),

@@ -53,13 +53,14 @@ class Hyperparameter:
 class Hyperparameters:
     """A job's hyperparameters, typed, defaults filled in. `stated` is what Get answers.
 
-    `learning_rate` is in the family's own terms: `Checkpoint.applied` translates it. None for `lora_rank` and
-    `lora_alpha` leaves the choice to the checkpoint.
+    `learning_rate` is in the family's own terms, as a card of a checkpoint knows it; times `learning_rate_unit` it is a
+    rate (Claude's table has multipliers). None for `lora_rank` and `lora_alpha` leaves the choice to the checkpoint.
     """
 
     epoch_count: int
     batch_size: int
     learning_rate: float
+    learning_rate_unit: float = 1.0
     warmup_steps: int = 0
     early_stopping: EarlyStopping | None = None
     method: Literal["lora", "full"] = "lora"

@@ -17,9 +17,7 @@ class Prompts:
         """
         if isinstance(prompt, list):
             return self._checked(prompt)
-        tokens = self._tokenizer.encode(prompt, special=True)
-        bos = self._tokenizer.bos_id
-        return tokens if bos is None or tokens[:1] == [bos] else [bos, *tokens]
+        return self._tokenizer.render_raw_prompt(prompt)
 
     def chat(self, asked: ChatAsked | TokenizeAsked) -> list[int]:
         """A conversation in the checkpoint's template. Special tokens that it spells are plain text."""

@@ -1,6 +1,7 @@
 """A checkpoint's tokenizer: text to tokens and back, chats to prompts, records to rows with the trained mask.
 
-Text that a user wrote never becomes a control token, whatever it spells. Knows nothing of families or files of rows.
+What is said in a chat, an answer or a passage never becomes a control token, whatever it spells. Knows nothing of
+families or files of rows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -70,8 +71,12 @@ class Tokenizer:
     # Prompts
 
     def render_raw_prompt(self, prompt: str) -> list[int]:
-        """A prompt as a prompt/completion model is asked: bos, then the text as it is."""
-        return [*self._bos(), *self.encode(prompt)]
+        """A prompt as a prompt/completion model is asked and taught: bos exactly once, then the text.
+
+        Special tokens spelled in it count: whoever writes raw prompts writes the template.
+        """
+        tokens, bos = self.encode(prompt, special=True), self._bos()
+        return tokens if tokens[:1] == bos else [*bos, *tokens]
 
     def render_prompt(self, conversation: Conversation) -> list[int]:
         """A conversation up to where its next answer begins; a last turn of the assistant is continued."""
