@@ -49,20 +49,31 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
             yield from _command(below, click.Context(below, info_name=name, parent=context))
 
 
+OPERATIONS_HEAD = """# Operations served
+
+Made by `make docs` from the program. Any other operation of these services answers an error in the service's own
+dialect that says it is not served."""
+
+HYPERPARAMETERS_HEAD = """# Hyperparameters
+
+Made by `make docs` from the program. Values are always sent as strings. `outcrop.*` are Outcrop's own; Bedrock does not
+know them."""
+
+TABLE_HEAD = "| name | range | default | |\n|---|---|---|---|"
+
+
 def _operations() -> Iterator[str]:
-    yield "# Operations served\n\nMade by `make docs` from the program. Any other operation of these services answers an"
-    yield "error in the service's own dialect that says it is not served."
+    yield OPERATIONS_HEAD
     for service, operations in OPERATIONS.items():
         yield f"\n## {service}\n"
         yield ", ".join(sorted(operations))
 
 
 def _hyperparameters() -> Iterator[str]:
-    yield "# Hyperparameters\n\nMade by `make docs` from the program. Values are always sent as strings. `outcrop.*` are"
-    yield "Outcrop's own; Bedrock does not know them."
+    yield HYPERPARAMETERS_HEAD
     for model in families.MODELS.values():
         for kind in model.customizations if model.model_id == model.base_id else ():
-            yield f"\n## {model.name}: {kind.lower().replace('_', ' ')}\n\n| name | range | default | |\n|---|---|---|---|"
+            yield f"\n## {model.name}: {kind.lower().replace('_', ' ')}\n\n{TABLE_HEAD}"
             yield from _rows(model, kind)
 
 

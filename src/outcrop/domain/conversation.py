@@ -24,7 +24,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """A raw prompt and what should follow it: rendered bos, prompt, completion, eos; the completion and eos are learnt."""
+    """A raw prompt and what should follow it, rendered bos, prompt, completion, eos; completion and eos are learnt."""
 
     prompt: str
     completion: str

@@ -1,4 +1,4 @@
-"""A child's tie to its parent: when the parent dies, however it dies, the child does too. Knows nothing of what runs."""
+"""A child's tie to its parent: when the parent dies, however it dies, so does the child. Knows nothing of what runs."""
 
 import ctypes
 import os
