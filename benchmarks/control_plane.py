@@ -263,7 +263,6 @@ def mix(client: Any) -> list[Callable[[], Any]]:
         client.list_custom_models,
         lambda: client.get_custom_model(modelIdentifier=model["modelArn"]),
         lambda: client.list_tags_for_resource(resourceARN=model["modelArn"]),
-        client.list_model_customization_jobs,
         lambda: client.get_model_customization_job(jobIdentifier=job["jobName"]),
     ]
 
