@@ -237,7 +237,7 @@ def about_this_run() -> dict[str, Any]:
     """What a reader needs to judge the numbers."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
-        "command": "python benchmarks/dataset_check.py " + " ".join(sys.argv[1:]).split("--results")[0].strip(),
+        "command": f"python benchmarks/dataset_check.py {' '.join(sys.argv[1:]).split('--results')[0]}".strip(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
         "python": platform.python_version(),
         "peer": PYDANTIC,
