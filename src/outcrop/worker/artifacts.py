@@ -1,7 +1,7 @@
 """The CSV files of a job in the user's bucket, with the layout that Bedrock's clients read. Knows nothing of training.
 
-The three places of the validation file are those that official sources read it from; they disagree, so all are written. The losses before the first step (steps and epochs
-count from 0, so they are nobody's) have a file of their own.
+The three places of the validation file are those that official sources read it from; they disagree, so all are written.
+The losses before the first step have a file of their own: steps and epochs count from 0, so these belong to none.
 """
 
 import math
