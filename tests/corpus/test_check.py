@@ -105,9 +105,9 @@ def test_tokens_are_counted_in_the_checkpoints_own(check, tokenizer):
     assert (tokens.truncated_rows, tokens.truncated_tokens) == (1, 6)
 
 
-def test_a_row_with_nothing_left_after_truncation_is_a_warning(check, tokenizer):
+def test_a_row_with_nothing_left_after_truncation_is_refused(check, tokenizer):
     report = check.rules(RULES, {"prompt": "a" * 40, "completion": "b"}, tokenizer=tokenizer, context_tokens=10)
-    assert report.ok and "nothing to learn left" in report.warnings[0].what
+    assert not report.ok and "nothing is left to learn" in report.problems[0].what
 
 
 def test_too_many_tokens_are_said_in_the_words_that_clients_look_for(check, tokenizer):

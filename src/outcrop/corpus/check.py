@@ -131,6 +131,9 @@ class _Check:
             self._bad([Finding((), what, "shorten the record or split it", Kind.TOKENS, 1)])
         elif not rendered.trained_count:
             self._bad([Finding((), "nothing in the record is learnt", "add an answer", column=1)])
+        elif not rendered.cut(context := self.options.context_tokens or size).trained_count:
+            what = f"nothing is left to learn once the record is cut to the checkpoint's {context} tokens"
+            self._bad([Finding((), what, "shorten its prompt", column=1)])
         else:
             tally.add(rendered, self.line)
 
@@ -192,10 +195,6 @@ class _Check:
         yield from self.extra_members.warning(
             self.file, "rows with members that are not part of the format and are ignored"
         )
-        if self._tally is not None:
-            yield from self._tally.nothing_left.warning(
-                self.file, "rows with nothing to learn left once cut to the checkpoint's context"
-            )
 
 
 def _too_long(size: int) -> Finding:

@@ -58,7 +58,6 @@ class TokenTally:
     trained: int = 0
     truncated_rows: int = 0
     truncated_tokens: int = 0
-    nothing_left: Places = field(default_factory=Places)
     _longest: list[tuple[int, int]] = field(default_factory=list)
 
     def add(self, rendered: Rendered, line: int) -> None:
@@ -73,8 +72,6 @@ class TokenTally:
         if self.limit is not None and size > self.limit:
             self.truncated_rows += 1
             self.truncated_tokens += size - self.limit
-            if not rendered.cut(self.limit).trained_count:
-                self.nothing_left.add(line)
 
     def tokens(self) -> Tokens:
         """The sum."""
