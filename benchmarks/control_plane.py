@@ -431,6 +431,7 @@ def about_this_run(quick: bool) -> dict[str, Any]:
         "date": datetime.now(UTC).date().isoformat(),
         "command": "python benchmarks/control_plane.py" + (" --quick" if quick else ""),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
+        "load_average_after": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
         "peer": MOTO,
     }

@@ -55,7 +55,6 @@ def authenticate(request: SignedRequest, service: str, find_credential: FindCred
     payload = _payload_hash(claim, request, service)
     if not _equal(signature(credential.secret, claim, request, payload), claim.signature):
         raise refusal(service, Reason.MISMATCH)
-    _check_body(payload, request, service)
     return _identity(claim.access_key_id, credential, claim.scope, payload, _chain(credential.secret, claim, payload))
 
 
@@ -107,27 +106,24 @@ def _credential(
 
 
 def _payload_hash(claim: Claim, request: SignedRequest, service: str) -> str:
-    """The last line of the canonical request: what the client signed of its body."""
+    """The last line of the canonical request: what the client signed of its body. S3's may still be to come."""
     stated = request.headers.get("x-amz-content-sha256")
-    if stated is not None:
-        return stated
-    if service != "s3":
-        return sha256(request.body or b"").hexdigest()
-    if claim.expires_s is None:
-        raise Fault("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
-    return UNSIGNED_PAYLOAD
-
-
-def _check_body(payload: str, request: SignedRequest, service: str) -> None:
-    """Refuse a stated payload that is not one we know, or that is not the body's."""
-    streams = service == "s3"
-    if streams and (payload in _STREAMING_MODES or payload == UNSIGNED_PAYLOAD):
-        return
-    if len(payload) != _SHA256_HEX_LENGTH:
-        code = "InvalidRequest" if streams else refusal(service, Reason.MISMATCH).code
-        raise Fault(code, f"x-amz-content-sha256 must be a SHA-256 in hex{' or a known mode' if streams else ''}.")
-    if not streams and payload != sha256(request.body or b"").hexdigest():
+    if service == "s3":
+        return _s3_payload(stated, presigned=claim.expires_s is not None)
+    computed = sha256(request.body or b"").hexdigest()
+    if stated is not None and stated != computed:
         raise refusal(service, Reason.MISMATCH)
+    return computed
+
+
+def _s3_payload(stated: str | None, *, presigned: bool) -> str:
+    if stated is None and presigned:
+        return UNSIGNED_PAYLOAD
+    if stated is None:
+        raise Fault("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+    if stated != UNSIGNED_PAYLOAD and stated not in _STREAMING_MODES and len(stated) != _SHA256_HEX_LENGTH:
+        raise Fault("InvalidRequest", "x-amz-content-sha256 must be a SHA-256 in hex or a known mode.")
+    return stated
 
 
 def _chain(secret: str, claim: Claim, payload: str) -> ChunkChain | None:
