@@ -1,7 +1,7 @@
 """Provisioned throughput: what is bought, and which model it serves. Knows nothing of engines, nor of units' meaning.
 
-The worker moves it: `pending` -> `mark_in_service` or `mark_failed`. Both are guarded: they change nothing when the
-row was changed or deleted since it was read.
+The worker moves it: `pending` -> `mark_in_service`, `mark_failed` or `mark_not_moved`. All are guarded: they change
+nothing when the row was changed or deleted since it was read.
 """
 
 from dataclasses import dataclass, fields
@@ -106,6 +106,13 @@ def mark_failed(database: Database, seen: Throughput, message: str, now: datetim
     """The desired model cannot be served. False: the row has changed since it was read, and nothing was done."""
     failed = {"status": ThroughputStatus.FAILED.value, "failure_message": message[:2048], "modified_at": now}
     return _move(database, seen, failed)
+
+
+def mark_not_moved(database: Database, seen: Throughput, message: str, now: datetime) -> bool:
+    """The desired model cannot be served, and the present one goes on. False: the row has changed since it was read."""
+    stays = {"desired_model_arn": seen.model_arn, "desired_model_id": seen.model_id}
+    values = {"status": ThroughputStatus.IN_SERVICE.value, "failure_message": message[:2048], "modified_at": now}
+    return _move(database, seen, {**values, **stays})
 
 
 def _move(database: Database, seen: Throughput, values: dict[str, Any]) -> bool:

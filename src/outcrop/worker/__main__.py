@@ -2,9 +2,10 @@
 
 import argparse
 import logging
+import os
 import signal
 import sys
-import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from outcrop.config import Settings
@@ -16,13 +17,22 @@ from outcrop.worker.loop import Worker
 def main() -> int:
     """Work until SIGTERM or SIGINT."""
     die_with_parent()
+    wait_for_the_end = _signals()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    Worker(open_ground(_settings())).run(ended)
+    worker = Worker(open_ground(_settings()))
+    worker.start()
+    wait_for_the_end()
+    worker.stop()
     return 0
+
+
+def _signals() -> Callable[[], object]:
+    """A function that returns once SIGTERM or SIGINT has come. (A pipe: a handler that sets an Event can deadlock.)"""
+    read, write = os.pipe()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os.write(write, b"."))
+    return lambda: os.read(read, 1)
 
 
 def _settings() -> Settings:

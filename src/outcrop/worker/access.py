@@ -1,20 +1,27 @@
-"""A job's view of the buckets: only what its role's policies allow. Knows nothing of rows or training.
+"""A job's view of the buckets: only what its role may do there. Knows nothing of rows or training.
 
 The fragments of the messages are what Bedrock's clients look for in a failed job's `failureMessage`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 from outcrop import policy
 from outcrop.domain import arn as arns
 from outcrop.domain.errors import Fault, JobFailure
-from outcrop.store.blobs import ObjectReader
-from outcrop.store.objects import Objects
+from outcrop.store import identities
+from outcrop.store.buckets import Buckets
+from outcrop.store.jobs import Job
+from outcrop.store.objects import ObjectRecord, Objects
 
 WRITE_PROBE = ".write_access_check_file.tmp"
+SERVICE = "bedrock.amazonaws.com"
+CANNOT_READ = "Could not validate GetObject permissions to access Amazon S3 bucket: {bucket} at key {key}: {why}."
+CANNOT_WRITE = (
+    "Could not write to the output location, perms missing (PutObject) for bucket: {bucket} at key {key}: {why}."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,69 +37,94 @@ class Place:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         return cls(bucket, key)
 
+    def below(self, name: str) -> "Place":
+        """A name below this prefix."""
+        return Place(self.bucket, f"{self.key.rstrip('/')}/{name}" if self.key else name)
+
     @property
     def file_name(self) -> str:
         """The last part of the key: how messages name the file."""
         return self.key.rsplit("/", 1)[-1]
 
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key`."""
+        return f"s3://{self.bucket}/{self.key}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleAccess:
-    """The objects as one role may touch them."""
+    """The objects as one job's role may touch them: its policies are read anew each time, as they are now."""
 
     objects: Objects
-    role_arn: str
-    account: str
-    documents: Sequence[Mapping[str, Any]]
-
-    def may(self, action: str, place: Place) -> bool:
-        """Whether the role's policies allow an action on an object."""
-        request = policy.AccessRequest(
-            action=action,
-            resource=arns.s3_object(place.bucket, place.key),
-            principal_arn=self.role_arn,
-            account=self.account,
-            context={"aws:SourceAccount": self.account, "aws:SecureTransport": True},
-        )
-        return policy.evaluate(request, identity=self.documents).allowed
+    job: Job
 
     @contextmanager
-    def open(self, place: Place) -> Iterator[IO[bytes]]:
-        """The object's bytes as a file. Raises JobFailure where the role may not read it or it does not exist."""
-        with self._reader(place).as_file() as file:
-            yield file
+    def open(self, place: Place, seen: ObjectRecord | None = None) -> Iterator[tuple[IO[bytes], ObjectRecord]]:
+        """The object's bytes as a file, and what it is.
+
+        Raises JobFailure where the role may not read it, where it does not exist, or is not what was `seen` before.
+        """
+        self._check("s3:GetObject", place, CANNOT_READ)
+        record = self.objects.get(place.bucket, place.key)
+        if record is None:
+            raise _said(CANNOT_READ, place, self._why_missing(place))
+        if seen is not None and record.etag != seen.etag:
+            raise JobFailure(f"{place.uri} was replaced after it had been checked: start the job again.")
+        with self.objects.open(record).as_file() as file:
+            yield file, record
 
     def put(self, place: Place, content: bytes, content_type: str) -> None:
         """Write an object. Raises JobFailure where the role may not, or the bucket does not exist."""
-        if not self.may("s3:PutObject", place):
-            raise JobFailure(_cannot_write(place, f"no policy of {self.role_arn} allows s3:PutObject there"))
+        self._check("s3:PutObject", place, CANNOT_WRITE)
         try:
             self.objects.put(place.bucket, place.key, [content], content_type=content_type)
         except Fault as fault:
-            raise JobFailure(_cannot_write(place, fault.message)) from fault
+            raise _said(CANNOT_WRITE, place, fault.message) from fault
 
     def probe_write(self, folder: Place) -> None:
         """Write and remove a small object below the folder, as Bedrock does before it starts to work."""
-        probe = Place(folder.bucket, folder.key.rstrip("/") + "/" + WRITE_PROBE if folder.key else WRITE_PROBE)
+        probe = folder.below(WRITE_PROBE)
         self.put(probe, b"", "application/octet-stream")
         self.objects.remove(probe.bucket, [probe.key])
 
-    def _reader(self, place: Place) -> ObjectReader:
-        if not self.may("s3:GetObject", place):
-            raise JobFailure(_cannot_read(place, f"no policy of {self.role_arn} allows s3:GetObject on it"))
-        record = self.objects.get(place.bucket, place.key)
-        if record is None:
-            raise JobFailure(_cannot_read(place, "there is no such object"))
-        return self.objects.open(record)
+    def _check(self, action: str, place: Place, sentence: str) -> None:
+        papers = self._papers()
+        bucket = Buckets(self.objects.database).find(place.bucket)
+        decision = policy.evaluate(
+            policy.AccessRequest(
+                action=action,
+                resource=arns.s3_object(place.bucket, place.key),
+                principal_arn=self.job.role_arn,
+                account=self.job.account,
+                context={"aws:SourceAccount": self.job.account, "aws:SecureTransport": True},
+            ),
+            identity=papers.identity,
+            boundary=papers.boundary,
+            resource=None if bucket is None else bucket.policy,
+        )
+        if not decision.allowed:
+            raise _said(sentence, place, f"the role {self.job.role_arn} may not {action} there ({decision.reason})")
+
+    def _papers(self) -> identities.Papers:
+        """What the role may do. Raises JobFailure where it is gone, or trusts Bedrock no more."""
+        with self.objects.database.read() as connection:
+            role = identities.find(connection, identities.Kind.ROLE, self.job.role_arn.rsplit("/", 1)[-1])
+            if role is None or role.arn != self.job.role_arn:
+                raise JobFailure(f"Could not assume provided IAM role {self.job.role_arn}: it does not exist.")
+            papers = identities.papers_of(connection, role)
+        context = {"aws:SourceAccount": self.job.account, "aws:SourceArn": self.job.arn}
+        if role.trust is None or not policy.trusts(policy.parse(role.trust), SERVICE, context):
+            raise JobFailure(
+                f"Could not assume provided IAM role {role.arn}: its trust policy must allow sts:AssumeRole to "
+                f"{SERVICE}."
+            )
+        return papers
+
+    def _why_missing(self, place: Place) -> str:
+        exists = Buckets(self.objects.database).exists(place.bucket)
+        return "there is no such object" if exists else "there is no such bucket"
 
 
-def _cannot_read(place: Place, why: str) -> str:
-    where = f"bucket: {place.bucket} at key {place.key}"
-    return f"Could not validate GetObject permissions to access Amazon S3 {where}: {why}."
-
-
-def _cannot_write(place: Place, why: str) -> str:
-    return (
-        "Could not write to the output location, perms missing (PutObject) for bucket: "
-        f"{place.bucket} at key {place.key}: {why}."
-    )
+def _said(sentence: str, place: Place, why: str) -> JobFailure:
+    return JobFailure(sentence.format(bucket=place.bucket, key=place.key, why=why.rstrip(".")))

@@ -17,6 +17,8 @@ from typing import IO
 
 import psutil
 
+from outcrop.domain import lifeline
+
 GRACE_S = 3.0
 START_TIME_TOLERANCE_S = 0.05  # a process's start time is read in clock ticks of 10 ms
 
@@ -34,12 +36,16 @@ class Child:
 
     def stop(self, grace_s: float = GRACE_S) -> None:
         """SIGTERM to the whole group, SIGKILL after the grace. Returns when the child is gone."""
-        _signal_group(self.process.pid, signal.SIGTERM)
+        self.ask_to_stop()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(grace_s)
         _signal_group(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.forget()
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM to the whole group; returns at once."""
+        _signal_group(self.process.pid, signal.SIGTERM)
 
     def forget(self) -> None:
         """Remove the record of an ended child."""
@@ -69,7 +75,11 @@ def start(launch: Launch, records: Path) -> Child:
             start_new_session=True,
             env=_environment(launch.threads),
         )
-    return Child(process, _write_record(records, process.pid))
+    try:
+        return Child(process, _write_record(records, process.pid))
+    except OSError:  # the disk is full: a child that the next start could not find must not run
+        _end(process)
+        raise
 
 
 def kill_orphans(records: Path) -> int:
@@ -86,8 +96,8 @@ def _kill_recorded(record: Path) -> int:
         told = json.loads(record.read_text())
         process = psutil.Process(told["pid"])
         same = abs(process.create_time() - told["started"]) < START_TIME_TOLERANCE_S
-    except (ValueError, KeyError, OSError, psutil.NoSuchProcess):
-        return 0  # a record cut short by a crash, or a process that is gone
+    except (ValueError, KeyError, TypeError, OSError, psutil.Error):
+        return 0  # a record cut short by a crash, or a process that is gone or another user's
     if not same:
         return 0
     _signal_group(told["pid"], signal.SIGKILL)
@@ -101,6 +111,14 @@ def _write_record(records: Path, pid: int) -> Path:
     with contextlib.suppress(psutil.NoSuchProcess):  # ended already: nothing to kill later
         record.write_text(json.dumps({"pid": pid, "started": psutil.Process(pid).create_time()}))
     return record
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    _signal_group(process.pid, signal.SIGKILL)
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
 
 
 def _signal_group(pid: int, number: int) -> None:
@@ -118,6 +136,7 @@ def _environment(threads: int) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {
         **kept,
+        lifeline.PARENT: str(os.getpid()),
         "OMP_NUM_THREADS": str(threads),
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",

@@ -1,5 +1,7 @@
 """One engine process: started, asked whether it answers, given models. Knows nothing of who wants it."""
 
+import contextlib
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -9,15 +11,23 @@ import outcrop.services.runtime.engine as face
 from outcrop.worker import children
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class EngineProcess:
-    """A running engine and the models that it holds."""
+    """A running engine and the models that it holds. `said_ready`: whether the database was told."""
 
     checkpoint: str
     socket: Path
     child: children.Child
+    log: Path
+    started: float
     answers: bool = False
+    said_ready: bool = False
     holds: set[str] = field(default_factory=set)
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was started."""
+        return time.monotonic() - self.started
 
     def awake(self) -> bool:
         """Whether it answers; asked until it first does."""
@@ -31,18 +41,24 @@ class EngineProcess:
         self.holds.add(model_id)
 
     def unload(self, model_id: str) -> None:
-        """Let a model go."""
-        face.unload_adapter(self.socket, model_id)
+        """Let a model go. An engine that refuses does not have it."""
+        with contextlib.suppress(face.EngineRefused):
+            face.unload_adapter(self.socket, model_id)
         self.holds.discard(model_id)
 
 
-def start(checkpoint: str, socket: Path, launch_in: Path, log: Path, threads: int) -> EngineProcess:
+def start(launch: children.Launch, records: Path, checkpoint: str, socket: Path) -> EngineProcess:
     """Start the engine of a checkpoint."""
     socket.unlink(missing_ok=True)
-    launch = children.Launch(
+    child = children.start(launch, records)
+    return EngineProcess(checkpoint=checkpoint, socket=socket, child=child, log=launch.log, started=time.monotonic())
+
+
+def launch_of(checkpoint: str, socket: Path, logs: Path, threads: int) -> children.Launch:
+    """How the engine of a checkpoint is started."""
+    return children.Launch(
         module="outcrop.inference",
         arguments=["--checkpoint", checkpoint, "--socket", str(socket), "--threads", str(threads)],
-        log=log,
+        log=logs / f"engine-{socket.stem}.log",
         threads=threads,
     )
-    return EngineProcess(checkpoint, socket, children.start(launch, launch_in))

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from outcrop.domain.errors import OutcropError
 from outcrop.sealed import SealedReader
 
 MEMORY = Path("/dev/shm")  # the files never reach a disk; where there is no such place, the run folder stands in
@@ -19,7 +20,9 @@ MEMORY = Path("/dev/shm")  # the files never reach a disk; where there is no suc
 @contextmanager
 def opened(model_folder: Path, key: bytes, run_folder: Path) -> Iterator[Path]:
     """A folder (0700) with the model's files in the clear, gone at the end."""
-    place = Path(tempfile.mkdtemp(prefix=_prefix(run_folder), dir=_storage(run_folder)))
+    storage = _storage(run_folder)
+    _check_room(storage, model_folder)
+    place = Path(tempfile.mkdtemp(prefix=_prefix(run_folder), dir=storage))
     try:
         for sealed in sorted(model_folder.iterdir()):
             _open_file(sealed, key, place / sealed.name)
@@ -36,10 +39,19 @@ def sweep(run_folder: Path) -> None:
 
 def _open_file(sealed: Path, key: bytes, target: Path) -> None:
     context = f"model/{sealed.parent.name}/{sealed.name}".encode()
-    reader = SealedReader(sealed, key, context)
-    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with (
+        SealedReader(sealed, key, context) as reader,
+        os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
+    ):
         for piece in reader.pieces():
             file.write(piece)
+
+
+def _check_room(storage: Path, model_folder: Path) -> None:
+    needed = sum(sealed.stat().st_size for sealed in model_folder.iterdir())
+    free = shutil.disk_usage(storage).free
+    if needed > free:
+        raise OutcropError(f"{storage} has {free:,} bytes free, and the model needs {needed:,} there while it loads.")
 
 
 def _storage(run_folder: Path) -> Path:

@@ -1,9 +1,11 @@
 """One claimed job: validate, prepare, train, settle. Knows nothing of how jobs are claimed.
 
-Every phase may be begun again from nothing by whoever takes the job over: the work folder is the job's own, and the
-model only exists once the row says Completed.
+Every phase may be begun again from nothing by whoever takes the job over. An attempt works in a folder of its own,
+named by its fencing number, and the model is put in its place in the very transaction that says Completed: what an
+attempt that lost its lease still writes, nobody reads.
 """
 
+import contextlib
 import logging
 import shutil
 import threading
@@ -12,10 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from outcrop.domain.errors import Fault, JobFailure, SealBroken
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from outcrop.domain.errors import Fault, JobFailure, OutcropError
 from outcrop.domain.events import Event, Finished
 from outcrop.domain.plan import TrainingPlan
 from outcrop.domain.states import JobStatus, Phase, PhaseStatus
+from outcrop.sealed.writer import sync_folder
 from outcrop.store import jobs
 from outcrop.store.jobs import ClaimedJob, LeaseLost, Outcome
 from outcrop.worker import data, launch, planning
@@ -23,6 +28,8 @@ from outcrop.worker.ground import WorkerGround, key_context
 from outcrop.worker.lease import Closing, Lease, Lost, StopRequested
 from outcrop.worker.metrics import MetricsFiles
 
+ATTEMPTS_LIMIT = 20  # a job that takes its worker down every time must not do so for ever
+SETTLE_PAUSE_S = 1.0
 LOG = logging.getLogger(__name__)
 
 
@@ -33,45 +40,79 @@ def run(ground: WorkerGround, claimed: ClaimedJob, closing: threading.Event) -> 
         with Lease(
             lambda: jobs.beat(ground.database, claimed, ground.clock(), lease_s), lease_s, LeaseLost, closing
         ) as lease:
-            outcome = _outcome(_JobRun(ground, claimed, lease))
-        _settle(ground, claimed, outcome)
+            attempt = _Attempt(ground, claimed, lease)
+            _settle(attempt, _outcome(attempt), closing)
     except (Lost, LeaseLost):
-        LOG.warning("job %s was taken over by another worker", claimed.job.id)
+        LOG.warning("job %s, attempt %s: this worker does not hold it any more", claimed.job.id, claimed.job.attempts)
     except Closing:
+        _hand_back(ground, claimed)
+
+
+def _hand_back(ground: WorkerGround, claimed: ClaimedJob) -> None:
+    try:
         jobs.release(ground.database, claimed)
         LOG.info("job %s is handed back", claimed.job.id)
+    except (LeaseLost, OperationalError) as error:  # the next worker frees what this one held
+        LOG.info("job %s could not be handed back (%s)", claimed.job.id, type(error).__name__)
 
 
-def _settle(ground: WorkerGround, claimed: ClaimedJob, outcome: Outcome) -> None:
-    if outcome.status is not JobStatus.COMPLETED:
-        shutil.rmtree(ground.model_folder(claimed.job.id), ignore_errors=True)
-    jobs.settle(ground.database, claimed, outcome, ground.clock())
-    shutil.rmtree(ground.work_folder(claimed.job.id), ignore_errors=True)
-    LOG.info("job %s ended: %s", claimed.job.id, outcome.status)
+def _settle(attempt: "_Attempt", outcome: Outcome, closing: threading.Event) -> None:
+    """Write the end down, as often as it takes: a full disk or a locked database must not cost the job its result."""
+    ground, job_id = attempt.ground, attempt.job.id
+    while True:
+        try:
+            jobs.settle(ground.database, attempt.claimed, outcome, ground.clock(), attempt.publish)
+            break
+        except OperationalError:
+            LOG.exception("the end of job %s (%s) cannot be written yet", job_id, outcome.status)
+            if closing.wait(SETTLE_PAUSE_S):
+                raise Closing from None
+        except IntegrityError:
+            LOG.exception("job %s", job_id)
+            outcome = _failed("The custom model's name was taken while the job ran.")
+        except OSError as error:
+            outcome = _failed(_about_files(error))
+    LOG.info("job %s ended: %s", job_id, outcome.status)
+    shutil.rmtree(ground.work_folder(job_id), ignore_errors=True)
+    if outcome.status is not JobStatus.COMPLETED:  # an earlier attempt may have been killed while it published
+        shutil.rmtree(ground.model_folder(job_id), ignore_errors=True)
+    if outcome.status is not JobStatus.FAILED:
+        attempt.log.unlink(missing_ok=True)
 
 
-def _outcome(run: "_JobRun") -> Outcome:
+def _outcome(attempt: "_Attempt") -> Outcome:
+    """How the attempt ends, whatever happens in it."""
     try:
-        return run.work()
-    except StopRequested:
-        return Outcome(status=JobStatus.STOPPED)
-    except (JobFailure, SealBroken) as failure:
-        return Outcome(status=JobStatus.FAILED, failure_message=str(failure))
-    except Fault as fault:
-        return Outcome(status=JobStatus.FAILED, failure_message=f"{fault.code}: {fault.message}")
-    except OSError as error:
-        LOG.exception("job %s", run.job.id)
-        return Outcome(status=JobStatus.FAILED, failure_message=f"The job could not use its files: {error.strerror}.")
+        return attempt.work()
     except (Lost, LeaseLost, Closing):
         raise
+    except StopRequested:
+        return Outcome(status=JobStatus.STOPPED)
+    except Fault as fault:
+        return _failed(f"{fault.code}: {fault.message}")
+    except OutcropError as failure:
+        return _failed(str(failure))
+    except OSError as error:
+        LOG.exception("job %s", attempt.job.id)
+        return _failed(_about_files(error))
+    except OperationalError as error:
+        LOG.exception("job %s", attempt.job.id)
+        return _failed(f"The job's state could not be written: {error.orig}.")
     except Exception as error:
-        LOG.exception("job %s", run.job.id)
-        sentence = f"An internal error ({type(error).__name__}) ended the job; the worker's log tells more."
-        return Outcome(status=JobStatus.FAILED, failure_message=sentence)
+        LOG.exception("job %s", attempt.job.id)
+        return _failed(f"An internal error ({type(error).__name__}) ended the job; the worker's log tells more.")
+
+
+def _failed(sentence: str) -> Outcome:
+    return Outcome(status=JobStatus.FAILED, failure_message=sentence)
+
+
+def _about_files(error: OSError) -> str:
+    return f"The job could not use its files: {error.strerror or type(error).__name__}."
 
 
 @dataclass(frozen=True, slots=True)
-class _JobRun:
+class _Attempt:
     """A job while this worker has it."""
 
     ground: WorkerGround
@@ -82,32 +123,41 @@ class _JobRun:
     def job(self) -> jobs.Job:
         return self.claimed.job
 
+    @property
+    def folder(self) -> Path:
+        """This attempt's own: one that lost its lease may still be writing into another."""
+        return self.ground.work_folder(self.job.id) / str(self.claimed.fence)
+
+    @property
+    def log(self) -> Path:
+        return self.ground.settings.logs_folder / f"job-{self.job.id}.log"
+
     def work(self) -> Outcome:
         """The phases, in order."""
         if self.job.stop_requested:
             raise StopRequested
-        key = self._data_key()
+        if self.job.attempts > ATTEMPTS_LIMIT:
+            raise JobFailure(
+                f"The job was begun {ATTEMPTS_LIMIT} times, and each time its worker was stopped or killed before it "
+                "had ended; the worker's log tells more."
+            )
         with self._phase(Phase.VALIDATION):
+            key = self._data_key()
+            planning.parent_key(self.ground, self.job)  # a parent that cannot be used is said before the data is read
             sources = data.Sources.of(self.ground, self.job)
-            sources.check(self.lease.check)
+            seen = sources.check(self.lease.check)
         with self._phase(Phase.DATA_PROCESSING):
-            folder = self._fresh_folder()
-            rows = sources.write_rows(folder, key, self.lease.check)
+            self._make_folder()
+            rows = sources.write_rows(self.folder, key, seen, self.lease.check)
             plan = planning.make_plan(self.ground, self.job, rows)
         with self._phase(Phase.TRAINING):
             return self._train(plan, key, sources)
 
     def _train(self, plan: TrainingPlan, key: bytes, sources: data.Sources) -> Outcome:
-        folder = self.ground.work_folder(self.job.id)
         keys = [key, *planning.parent_key(self.ground, self.job)]
         metrics = MetricsFiles(sources.access, sources.output, self.ground.clock)
-        finished: Event | None = None
-        for event in launch.train(plan, folder, keys, self.ground.settings.processes_folder, self.lease.check):
-            metrics.take(event)
-            finished = event
-        assert isinstance(finished, Finished)
+        finished = self._listen(launch.Training(plan=plan, folder=self.folder, log=self.log, keys=keys), metrics)
         metrics.write()
-        self._publish()
         return Outcome(
             status=JobStatus.COMPLETED,
             training_loss=finished.training_loss,
@@ -115,26 +165,44 @@ class _JobRun:
             checkpoint=plan.base_checkpoint,
         )
 
-    def _publish(self) -> None:
-        """The sealed model moves to its place, whole; a leftover of an earlier attempt goes first."""
-        self.lease.check()
-        place = self.ground.model_folder(self.job.id)
-        shutil.rmtree(place, ignore_errors=True)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        (self.ground.work_folder(self.job.id) / "out").rename(place)
+    def _listen(self, training: launch.Training, metrics: MetricsFiles) -> Finished:
+        last: Event | None = None
+        records = self.ground.settings.processes_folder
+        try:
+            # Closed at once, whatever is raised in here: the child must be gone before anybody hears of the end.
+            with contextlib.closing(launch.train(training, records, self.lease.check)) as events:
+                for last in events:
+                    metrics.take(last)
+        except (JobFailure, StopRequested):
+            with contextlib.suppress(JobFailure):  # the bucket may be what failed
+                metrics.write()
+            raise
+        assert isinstance(last, Finished)
+        return last
 
-    def _fresh_folder(self) -> Path:
-        folder = self.ground.work_folder(self.job.id)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True, mode=0o700)
-        return folder
+    def publish(self) -> None:
+        """The sealed model moves to its place, whole and on disk. It may be there already: a commit can fail."""
+        made, place = self.folder / "out", self.ground.model_folder(self.job.id)
+        if made.exists():
+            shutil.rmtree(place, ignore_errors=True)
+            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            made.rename(place)
+        sync_folder(place.parent)
+
+    def _make_folder(self) -> None:
+        """A fresh folder; those of earlier attempts are of no use."""
+        shutil.rmtree(self.ground.work_folder(self.job.id), ignore_errors=True)
+        self.folder.mkdir(parents=True, mode=0o700)
 
     def _data_key(self) -> bytes:
         """The job's own key: made at the first attempt, opened again at every later one."""
         context = key_context(self.job.id)
-        if self.job.data_key is not None:
-            return self.ground.keys.unwrap(self.job.data_key, context)
-        key, wrapped = self.ground.keys.generate_data_key(self.job.kms_key_arn, context)
+        try:
+            if self.job.data_key is not None:
+                return self.ground.keys.unwrap(self.job.data_key, context)
+            key, wrapped = self.ground.keys.generate_data_key(self.job.kms_key_arn, context)
+        except Fault as fault:
+            raise JobFailure(f"The KMS key {self.job.kms_key_arn} cannot be used: {fault.message}") from fault
         jobs.set_data_key(self.ground.database, self.claimed, wrapped)
         return key
 

@@ -1,10 +1,14 @@
 """One training child: its plan and keys in, its events out. Knows nothing of buckets, rows or leases."""
 
 import base64
+import contextlib
+import logging
 import queue
+import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from outcrop.domain.errors import JobFailure
@@ -14,29 +18,42 @@ from outcrop.worker import children
 
 POLL_S = 0.1
 ENDED = None  # what the reader puts last
+LOG = logging.getLogger(__name__)
+
+_Lines = queue.SimpleQueue[bytes | None]
 
 
-def train(
-    plan: TrainingPlan, folder: Path, keys: Sequence[bytes], records: Path, check: Callable[[], None]
-) -> Iterator[Event]:
-    """Run the plan in a child that writes its model into `folder / "out"`; yields its events as they come.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What a child is to do. It writes its model into `folder / "out"`, and its talk into `log`.
 
     `keys`: the job's data key, then the parent's where the plan has one; they go through the child's standard input.
-    `check` is called at least every 100 ms; what it raises stops the child's whole group first. Raises JobFailure
-    where the child says so, or ends without a last word.
     """
-    written = folder / "plan.json"
-    written.write_text(plan.to_json())
+
+    plan: TrainingPlan
+    folder: Path
+    log: Path
+    keys: Sequence[bytes] = field(repr=False)
+
+
+def train(training: Training, records: Path, check: Callable[[], None]) -> Generator[Event, None, None]:
+    """Run the plan in a child; yields its events as they come.
+
+    `check` is called at least every 100 ms; what it raises, and closing the generator, stops the child's whole group
+    first. Raises JobFailure where the child says so, or ends without a last word.
+    """
+    plan_file = training.folder / "plan.json"
+    plan_file.write_text(training.plan.to_json())
     launch = children.Launch(
         module="outcrop.training",
-        arguments=[str(written), str(folder / "out")],
-        log=folder / "training.log",
-        threads=plan.threads,
+        arguments=[str(plan_file), str(training.folder / "out")],
+        log=training.log,
+        threads=training.plan.threads,
         piped=True,
     )
     child = children.start(launch, records)
     try:
-        _hand_over(child, keys)
+        _hand_over(child, training.keys)
         yield from _listen(child, check)
     finally:
         child.stop()
@@ -45,27 +62,33 @@ def train(
 def _hand_over(child: children.Child, keys: Sequence[bytes]) -> None:
     pipe = child.process.stdin
     assert pipe is not None
-    try:
+    with contextlib.suppress(BrokenPipeError):  # it died at birth: its exit status tells, below
         pipe.write(b"".join(base64.b64encode(key) + b"\n" for key in keys))
         pipe.close()
-    except BrokenPipeError:
-        pass  # it died at birth: its exit status tells, below
 
 
 def _listen(child: children.Child, check: Callable[[], None]) -> Iterator[Event]:
-    lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+    lines: _Lines = queue.SimpleQueue()
     threading.Thread(target=_read, args=(child, lines), name="events", daemon=True).start()
     last: Event | None = None
-    for line in _until_ended(lines, check):
-        last = from_line(line.decode())
-        if isinstance(last, Failed):
-            raise JobFailure(last.cause)
-        yield last
+    for event in _events(_until_ended(lines, check)):
+        last = event
+        if isinstance(event, Failed):
+            raise JobFailure(event.cause)
+        yield event
     if not isinstance(last, Finished):
         raise JobFailure(f"The training process ended without a result ({_ending(child)}).")
 
 
-def _until_ended(lines: "queue.SimpleQueue[bytes | None]", check: Callable[[], None]) -> Iterator[bytes]:
+def _events(lines: Iterator[bytes]) -> Iterator[Event]:
+    for line in lines:
+        try:
+            yield from_line(line.decode())
+        except (ValueError, TypeError, KeyError):  # a library that prints: what it says may hold a row's text
+            LOG.warning("a training process said something that is no event (%s bytes)", len(line))
+
+
+def _until_ended(lines: _Lines, check: Callable[[], None]) -> Iterator[bytes]:
     checked = 0.0
     while True:
         if time.monotonic() - checked >= POLL_S:
@@ -80,7 +103,7 @@ def _until_ended(lines: "queue.SimpleQueue[bytes | None]", check: Callable[[], N
         yield line
 
 
-def _read(child: children.Child, lines: "queue.SimpleQueue[bytes | None]") -> None:
+def _read(child: children.Child, lines: _Lines) -> None:
     assert child.process.stdout is not None
     with child.process.stdout as pipe:
         for line in pipe:
@@ -90,4 +113,6 @@ def _read(child: children.Child, lines: "queue.SimpleQueue[bytes | None]") -> No
 
 def _ending(child: children.Child) -> str:
     status = child.process.wait()
+    if status == -signal.SIGKILL:
+        return f"signal {-status}: something killed it, as the system does where memory runs out"
     return f"signal {-status}" if status < 0 else f"exit status {status}"

@@ -1,15 +1,23 @@
-"""The worker's life: claim what is free, keep the engines, wipe what was deleted. Knows nothing of a job's phases."""
+"""The worker's life: claim what is free, keep the engines, keep house. Knows nothing of a job's phases.
+
+Each of these goes its own rounds, so that a large model that loads for minutes holds up no job, and no stop.
+"""
 
 import logging
-import shutil
 import threading
+from datetime import timedelta
+from pathlib import Path
 
-from outcrop.store import jobs, models
-from outcrop.worker import job
+from outcrop.store import jobs
+from outcrop.worker import housekeeping, job
 from outcrop.worker.ground import WorkerGround
+from outcrop.worker.rounds import Rounds
 from outcrop.worker.serving import Serving
 
-TICK_S = 0.2
+LOOK_EVERY_S = 0.2
+WIPE_EVERY_S = 1.0
+EXPIRE_EVERY_S = 60.0
+SWEEP_EVERY_S = 3600.0
 LOG = logging.getLogger(__name__)
 
 
@@ -19,20 +27,31 @@ class Worker:
     def __init__(self, ground: WorkerGround) -> None:
         self._ground = ground
         self._serving = Serving(ground)
-        self._running: dict[str, threading.Thread] = {}
+        self._running: dict[tuple[str, int], threading.Thread] = {}
         self._closing = threading.Event()
+        self._looked_at = self._awake_from = ground.clock()
+        self._rounds = [
+            Rounds(self._claim, LOOK_EVERY_S, self._closing),
+            Rounds(self._serving.reconcile, LOOK_EVERY_S, self._closing, self._serving.close),
+            Rounds(self._wipe, WIPE_EVERY_S, self._closing),
+            Rounds(self._expire, EXPIRE_EVERY_S, self._closing),
+            Rounds(self._sweep, SWEEP_EVERY_S, self._closing),
+        ]
 
-    def run(self, ended: threading.Event) -> None:
-        """Work until `ended`, then stop every child; jobs that were running are handed back."""
+    def start(self) -> None:
+        """Begin; returns at once."""
         self._succeed()
-        try:
-            while not ended.wait(TICK_S):
-                self._tick()
-        finally:
-            self._closing.set()
-            self._serving.close()
-            for thread in self._running.values():
-                thread.join()
+        for rounds in self._rounds:
+            rounds.start()
+
+    def stop(self) -> None:
+        """Stop every child and hand the running jobs back; returns when all is done."""
+        self._closing.set()
+        self._serving.interrupt()
+        for rounds in self._rounds:
+            rounds.join()
+        for thread in self._running.values():
+            thread.join()
 
     def _succeed(self) -> None:
         """Free what the worker before us held. It is dead: whoever starts us holds the home's lock, and killed it."""
@@ -40,21 +59,14 @@ class Worker:
         if note.exists():
             freed = jobs.release_owner(self._ground.database, note.read_text())
             LOG.info("%s jobs of the worker before this one are free", freed)
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(self._ground.owner)
-
-    def _tick(self) -> None:
-        """One look at everything. What fails here is logged and tried again: a worker has nobody to tell."""
-        for look in (self._claim, self._serving.reconcile, self._wipe):
-            try:
-                look()
-            except Exception:
-                LOG.exception("the worker's %s failed; it is tried again", look.__name__)
+        _write(note, self._ground.owner)
 
     def _claim(self) -> None:
-        self._running = {name: thread for name, thread in self._running.items() if thread.is_alive()}
+        self._running = {claim: thread for claim, thread in self._running.items() if thread.is_alive()}
         settings = self._ground.settings
-        while len(self._running) < settings.job_slots:
+        if self._has_slept():
+            return
+        while len(self._running) < settings.job_slots and not self._closing.is_set():
             claimed = jobs.claim(
                 self._ground.database, self._ground.owner, self._ground.clock(), settings.lease_s, settings.job_slots
             )
@@ -62,11 +74,30 @@ class Worker:
                 return
             LOG.info("job %s claimed, attempt %s", claimed.job.id, claimed.job.attempts)
             thread = threading.Thread(target=job.run, args=(self._ground, claimed, self._closing), name=claimed.job.id)
-            self._running[claimed.job.id] = thread
+            self._running[claimed.job.id, claimed.fence] = thread
             thread.start()
 
+    def _has_slept(self) -> bool:
+        """Whether this process stood still for a lease's time: its own jobs must renew theirs before any is claimed."""
+        now, lease = self._ground.clock(), timedelta(seconds=self._ground.settings.lease_s)
+        if now - self._looked_at > lease:
+            self._awake_from = now + lease
+        self._looked_at = now
+        return bool(self._running) and now < self._awake_from
+
     def _wipe(self) -> None:
-        """Models that were deleted lose their files, then their rows."""
-        for model in models.forgotten(self._ground.database):
-            shutil.rmtree(self._ground.model_folder(model.job_id), ignore_errors=True)
-            models.wiped(self._ground.database, model.id)
+        housekeeping.wipe_deleted_models(self._ground)
+
+    def _expire(self) -> None:
+        housekeeping.drop_what_expired(self._ground)
+
+    def _sweep(self) -> None:
+        housekeeping.sweep_leftovers(self._ground)
+
+
+def _write(note: Path, text: str) -> None:
+    """Whole or not at all."""
+    note.parent.mkdir(parents=True, exist_ok=True)
+    part = note.with_suffix(".part")
+    part.write_text(text)
+    part.replace(note)

@@ -3,7 +3,7 @@
 import os
 
 from outcrop import families
-from outcrop.domain.errors import JobFailure
+from outcrop.domain.errors import Fault, JobFailure
 from outcrop.domain.plan import Objective, TrainingPlan
 from outcrop.store import models
 from outcrop.store.jobs import Job
@@ -22,9 +22,7 @@ def make_plan(ground: WorkerGround, job: Job, rows: WrittenRows) -> TrainingPlan
     model, checkpoint = base_of(ground, job)
     stated = families.check_hyperparameters(model, kind_of(job), job.hyperparameters)
     applied = checkpoint.applied(model, stated)
-    parent = _parent(ground, job)
-    if parent is not None and parent.checkpoint != str(checkpoint.path):
-        raise JobFailure("The parent model was trained on another checkpoint than the one that is mapped now.")
+    parent = parent_of(ground, job)
     return TrainingPlan(
         job_id=job.id,
         objective=OBJECTIVES[job.customization_type],
@@ -44,20 +42,31 @@ def make_plan(ground: WorkerGround, job: Job, rows: WrittenRows) -> TrainingPlan
     )
 
 
-def parent_key(ground: WorkerGround, job: Job) -> list[bytes]:
-    """The parent's data key, where the job has a parent."""
-    parent = _parent(ground, job)
-    if parent is None:
-        return []
-    assert parent.data_key is not None
-    return [ground.keys.unwrap(parent.data_key, key_context(parent.job_id))]
-
-
-def _parent(ground: WorkerGround, job: Job) -> CustomModel | None:
+def parent_of(ground: WorkerGround, job: Job) -> CustomModel | None:
+    """The custom model that a job continues. Raises JobFailure where it cannot be continued (any more)."""
     if job.parent_id is None:
         return None
     with ground.database.read() as connection:
         parent = models.by_id(connection, job.parent_id)
     if parent is None or parent.deleted_at is not None:
         raise JobFailure("The custom model that this job continues was deleted.")
+    model, checkpoint = base_of(ground, job)
+    if parent.checkpoint != str(checkpoint.path):
+        raise JobFailure(
+            f"The custom model {parent.name}, which this job continues, was trained on the checkpoint "
+            f"{parent.checkpoint}; {model.model_id} now means {checkpoint.path}. Map it back, or train from "
+            f"{model.model_id} itself."
+        )
     return parent
+
+
+def parent_key(ground: WorkerGround, job: Job) -> list[bytes]:
+    """The parent's data key, where the job has a parent. Raises JobFailure where it does not open."""
+    parent = parent_of(ground, job)
+    if parent is None:
+        return []
+    assert parent.data_key is not None, "a model is made with the key of its job"
+    try:
+        return [ground.keys.unwrap(parent.data_key, key_context(parent.job_id))]
+    except Fault as fault:
+        raise JobFailure(f"The KMS key of the custom model {parent.name} cannot be used: {fault.message}") from fault

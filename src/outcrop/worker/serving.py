@@ -1,187 +1,152 @@
 """Keeps what engines hold equal to what is provisioned, deployed and asked for. Knows nothing of requests or tokens.
 
 Level-triggered: each look compares what should be with what is and takes the next step, so that it does not matter
-which step a crash cut off. A provisioned model is InService only once its engine answers and has loaded it.
+which step a crash cut off. An engine counts as ready once it has loaded all that is in service.
 """
 
 import logging
 import os
 import time
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from outcrop.domain.errors import OutcropError
-from outcrop.store import deployments, engines, models, throughput
+from outcrop.domain.errors import Fault, OutcropError, SealBroken
+from outcrop.services.runtime.engine import EngineSilent
+from outcrop.store import engines
+from outcrop.store.engines import EngineState
 from outcrop.store.models import CustomModel
 from outcrop.worker import engines as processes
 from outcrop.worker import handover
 from outcrop.worker.engines import EngineProcess
 from outcrop.worker.ground import WorkerGround, key_context
+from outcrop.worker.needs import Needs, needs_of
+from outcrop.worker.patience import Refusals, Rest
+from outcrop.worker.telling import tell
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+START_LIMIT_S = 900.0  # a large checkpoint on a slow disk; an engine that is silent for longer will stay so
 LOG = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Needs:
-    """What should be held: custom models by checkpoint, and why each other one cannot."""
-
-    held: dict[str, dict[str, CustomModel]] = field(default_factory=dict)
-
-    def add(self, checkpoint: str, model: CustomModel | None) -> None:
-        wanted = self.held.setdefault(checkpoint, {})
-        if model is not None:
-            wanted[model.id] = model
-
-
-@dataclass(slots=True)
-class _Pause:
-    """How long a checkpoint's engine rests after it died, doubling each time."""
-
-    seconds: float = FIRST_PAUSE_S
-    until: float = 0.0
-
-    def lengthen(self) -> None:
-        self.until = time.monotonic() + self.seconds
-        self.seconds = min(self.seconds * 2, LONGEST_PAUSE_S)
-
-
 class Serving:
-    """The engines of this home."""
+    """The engines of this home. All but `interrupt` belongs to one thread."""
 
     def __init__(self, ground: WorkerGround) -> None:
         self._ground = ground
         self._running: dict[str, EngineProcess] = {}
-        self._pauses: dict[str, _Pause] = {}
-        self._refused: dict[str, str] = {}
+        self._rests: dict[str, Rest] = {}
+        self._refusals = Refusals()
+        self._needs = Needs()
         handover.sweep(ground.settings.run_folder)
-        for left in engines.every(ground.database):
-            engines.gone(ground.database, left.checkpoint, "its worker ended")
+        _forget_the_dead(ground)
 
     def reconcile(self) -> None:
         """One look, one step further."""
-        needs = self._needs()
-        for checkpoint in needs.held:
-            engines.want(self._ground.database, self._ground.settings, Path(checkpoint), self._ground.clock())
+        self._needs = needs_of(self._ground)
+        self._want()
         self._bury()
         self._start()
         for engine in self._running.values():
-            self._feed(engine, needs.held.get(engine.checkpoint, {}))
-        self._tell()
+            self._feed(engine, self._needs.held.get(engine.checkpoint, {}))
+        tell(self._ground, self.answer)
+
+    def answer(self, model_id: str) -> bool | str:
+        """For a custom or foundation model. True: it answers. A sentence: it cannot. False: not yet."""
+        if model_id in self._needs.hopeless:
+            return f"The model cannot be served: {self._needs.hopeless[model_id]}"
+        refusal = self._refusals.of(model_id)
+        if refusal is not None:
+            return f"The model cannot be served: {refusal}"
+        checkpoint = self._needs.checkpoint_of(model_id)
+        engine = self._running.get(checkpoint or "")
+        if engine is not None and engine.answers:
+            return model_id in self._needs.checkpoints or model_id in engine.holds
+        rest = self._rests.get(checkpoint or "")
+        return rest.hopeless if rest is not None and rest.hopeless else False
+
+    def interrupt(self) -> None:
+        """Ask every engine to end, from another thread: whatever this one waits for from them fails at once."""
+        for engine in list(self._running.values()):
+            engine.child.ask_to_stop()
 
     def close(self) -> None:
-        """Stop every engine."""
+        """Stop every engine, side by side."""
+        self.interrupt()
         for engine in self._running.values():
             engine.child.stop()
             engines.gone(self._ground.database, engine.checkpoint, "the server was stopped")
         self._running.clear()
 
-    # what should be
-
-    def _needs(self) -> _Needs:
-        needs = _Needs()
-        for bought in throughput.standing(self._ground.database):
-            for model_id in (bought.model_id, bought.desired_model_id):
-                self._need(needs, bought.foundation_model_id, model_id)
-        for deployed in deployments.standing(self._ground.database):
-            for model_id in (deployed.model_id, deployed.wanted_model_id):
-                self._need(needs, None, model_id)
-        return needs
-
-    def _need(self, needs: _Needs, foundation_model_id: str | None, model_id: str | None) -> None:
-        if model_id is not None:
-            model = self._model(model_id)
-            if model is not None:
-                needs.add(model.checkpoint, model)
-        elif foundation_model_id is not None:
-            needs.add(self._foundation(foundation_model_id), None)
-
-    def _model(self, model_id: str) -> CustomModel | None:
-        with self._ground.database.read() as connection:
-            return models.by_id(connection, model_id)
-
-    def _foundation(self, model_id: str) -> str:
-        return str(self._ground.catalogue().checkpoint_for(model_id).path)
-
-    # what is
+    def _want(self) -> None:
+        known = {row.checkpoint: row.state for row in engines.every(self._ground.database)}
+        for checkpoint in self._needs.held:
+            if known.get(checkpoint, EngineState.GONE) is EngineState.GONE:
+                engines.want(self._ground.database, self._ground.settings, Path(checkpoint), self._ground.clock())
+        for checkpoint in self._rests.keys() - self._needs.held.keys():
+            self._rests[checkpoint].forgive()  # who needs it next finds it untried
 
     def _bury(self) -> None:
         for checkpoint, engine in list(self._running.items()):
-            if not engine.child.running():
-                status = engine.child.process.returncode
-                LOG.error("the engine of %s ended with status %s", checkpoint, status)
-                engine.child.forget()
-                del self._running[checkpoint]
-                self._pauses.setdefault(checkpoint, _Pause()).lengthen()
-                engines.gone(self._ground.database, checkpoint, f"the engine ended with status {status}")
+            if not engine.answers and engine.age_s > START_LIMIT_S:
+                engine.child.stop()
+            if engine.child.running():
+                continue
+            what = f"the engine ended with status {engine.child.process.returncode}, see {engine.log.name}"
+            LOG.error("%s (checkpoint %s)", what, checkpoint)
+            engine.child.forget()
+            del self._running[checkpoint]
+            self._rests.setdefault(checkpoint, Rest()).after_death(engine.age_s, what)
+            engines.gone(self._ground.database, checkpoint, what)
 
     def _start(self) -> None:
         settings = self._ground.settings
         for row in engines.wanted(self._ground.database):
-            if row.checkpoint in self._running or time.monotonic() < self._pause_of(row.checkpoint).until:
+            rest = self._rests.get(row.checkpoint)
+            if row.checkpoint in self._running or (rest is not None and time.monotonic() < rest.until):
                 continue
-            log = settings.logs_folder / f"engine-{Path(row.socket).stem}.log"
             threads = max(1, (os.cpu_count() or 1) // 2)
-            engine = processes.start(row.checkpoint, Path(row.socket), settings.processes_folder, log, threads)
+            launch = processes.launch_of(row.checkpoint, Path(row.socket), settings.logs_folder, threads)
+            engine = processes.start(launch, settings.processes_folder, row.checkpoint, Path(row.socket))
             self._running[row.checkpoint] = engine
             engines.starting(self._ground.database, row.checkpoint, engine.child.process.pid)
 
-    def _pause_of(self, checkpoint: str) -> _Pause:
-        return self._pauses.setdefault(checkpoint, _Pause())
-
     def _feed(self, engine: EngineProcess, wanted: dict[str, CustomModel]) -> None:
-        """Load what is missing, let go what nobody needs; the engine counts as ready once that is done."""
-        was_awake = engine.answers
+        """Load what is missing, let go what nobody needs."""
         if not engine.awake():
             return
         for model_id in engine.holds - wanted.keys():
             engine.unload(model_id)
         for model_id in wanted.keys() - engine.holds:
-            self._load(engine, wanted[model_id])
-        if not was_awake:
-            self._pauses.pop(engine.checkpoint, None)
+            if not self._refusals.stands(model_id):
+                self._load(engine, wanted[model_id])
+        if engine.child.running() and not engine.said_ready:
             engines.ready(self._ground.database, engine.checkpoint, self._ground.clock())
+            engine.said_ready = True
 
     def _load(self, engine: EngineProcess, model: CustomModel) -> None:
         try:
             engine.load(model.id, lambda: self._opened(model))
-            self._refused.pop(model.id, None)
-        except (OutcropError, OSError) as error:
-            if not engine.child.running():
-                return  # not the model's fault: the next engine gets it
-            if self._refused.get(model.id) != str(error):
-                LOG.error("custom model %s cannot be served: %s", model.id, error)
-            self._refused[model.id] = str(error)
+            self._refusals.forget(model.id)
+        except EngineSilent:
+            LOG.warning("the engine went away while it loaded the custom model %s", model.id)
+            self._refusals.count_death(model.id)
+        except Fault as fault:
+            self._refusals.add(model.id, f"its KMS key cannot be used: {fault.message}")
+        except SealBroken as broken:
+            self._refusals.add(model.id, f"its files are damaged: {broken}")
+        except OSError as error:
+            self._refusals.add(model.id, f"its files cannot be read: {error.strerror or type(error).__name__}.")
+        except OutcropError as error:
+            self._refusals.add(model.id, str(error))
 
     def _opened(self, model: CustomModel) -> AbstractContextManager[Path]:
-        assert model.data_key is not None
+        assert model.data_key is not None, "a model is made with the key of its job"
         key = self._ground.keys.unwrap(model.data_key, key_context(model.job_id))
         return handover.opened(self._ground.model_folder(model.job_id), key, self._ground.settings.run_folder)
 
-    # what is told
 
-    def _tell(self) -> None:
-        now = self._ground.clock()
-        for bought in throughput.pending(self._ground.database):
-            answer = self._answer(bought.desired_model_id, bought.foundation_model_id)
-            if answer is True:
-                throughput.mark_in_service(self._ground.database, bought, now)
-            elif answer:
-                throughput.mark_failed(self._ground.database, bought, answer, now)
-        for deployed in deployments.pending(self._ground.database):
-            answer = self._answer(deployed.wanted_model_id, None)
-            if answer is True:
-                deployments.mark_active(self._ground.database, deployed, now)
-            elif answer:
-                deployments.mark_failed(self._ground.database, deployed, answer, now)
-
-    def _answer(self, model_id: str | None, foundation_model_id: str | None) -> bool | str:
-        """True: it answers. A sentence: it cannot. False: not yet."""
-        if model_id is None:
-            assert foundation_model_id is not None
-            engine = self._running.get(self._foundation(foundation_model_id))
-            return engine is not None and engine.answers
-        if model_id in self._refused:
-            return f"The custom model cannot be served: {self._refused[model_id]}"
-        return any(model_id in engine.holds for engine in self._running.values())
+def _forget_the_dead(ground: WorkerGround) -> None:
+    """The engines of the worker before this one ended with it: neither their rows nor their sockets mean anything."""
+    for left in engines.every(ground.database):
+        engines.gone(ground.database, left.checkpoint, "its worker ended")
+    for socket in ground.settings.run_folder.glob("*.sock*"):
+        socket.unlink(missing_ok=True)

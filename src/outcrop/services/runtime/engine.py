@@ -17,6 +17,10 @@ class EngineRefused(OutcropError):
     """The engine does not do what it was asked; the sentence is its own."""
 
 
+class EngineSilent(EngineRefused):
+    """Nobody answers: the engine is still starting, is gone, or went away in the middle."""
+
+
 def is_ready(socket: Path) -> bool:
     """Whether an engine answers on the socket."""
     try:
@@ -43,14 +47,14 @@ def unload_adapter(socket: Path, name: str) -> None:
 
 
 def _ask(socket: Path, timeout_s: float, method: str, path: str, body: dict[str, str] | None) -> httpx.Response:
-    """The engine's answer. Raises EngineRefused for an error and where nobody answers."""
+    """The engine's answer. Raises EngineRefused, EngineSilent where nobody answers."""
     if not socket.exists():
-        raise EngineRefused("The engine does not answer: it has not opened its socket.")
+        raise EngineSilent("The engine does not answer: it has not opened its socket.")
     try:
         with _client(socket, timeout_s) as client:
             answer = client.request(method, path, json=body)
     except httpx.TransportError as error:
-        raise EngineRefused(f"The engine does not answer ({type(error).__name__}).") from error
+        raise EngineSilent(f"The engine does not answer ({type(error).__name__}).") from error
     if answer.status_code != 200:
         raise EngineRefused(_sentence(answer))
     return answer

@@ -4,6 +4,7 @@ A job is claimed under a lease with a fencing number. Every later write names th
 its lease (it hung, another took over) can change nothing any more: it gets `LeaseLost`. Knows nothing of training.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from outcrop.domain.states import JobStatus, ModelStatus, Phase, PhaseStatus, ma
 from outcrop.store import models, tags
 from outcrop.store.database import Database
 from outcrop.store.jobs.ending import Outcome, ending, metrics, moved
-from outcrop.store.jobs.row import JOBS, UNFINISHED, Job, from_row
+from outcrop.store.jobs.row import JOBS, NO_PHASES, UNFINISHED, Job, from_row
 
 
 class LeaseLost(OutcropError):
@@ -52,11 +53,13 @@ def _oldest_free(connection: sa.Connection, now: datetime, slots: int) -> Job | 
 
 
 def _take(connection: sa.Connection, job: Job, owner: str, until: datetime) -> ClaimedJob:
+    """Every attempt begins with the first phase. A job that is to stop keeps its phases: nothing begins any more."""
     values: dict[str, Any] = {
         "owner": owner,
         "fence": job.fence + 1,
         "attempts": job.attempts + 1,
         "lease_until": until,
+        "phases": job.phases if job.stop_requested else NO_PHASES,
     }
     connection.execute(sa.update(JOBS).where(JOBS.c.id == job.id).values(values))
     return ClaimedJob(job=replace(job, **values), owner=owner, fence=job.fence + 1)
@@ -89,14 +92,25 @@ def record_metrics(
         _held(connection, claimed, **metrics(training_loss, validation_losses))
 
 
-def settle(database: Database, claimed: ClaimedJob, outcome: Outcome, now: datetime) -> Job:
-    """End a job; a Completed one makes its model, with its tags, in the same transaction. Raises LeaseLost."""
+def settle(
+    database: Database,
+    claimed: ClaimedJob,
+    outcome: Outcome,
+    now: datetime,
+    publish: Callable[[], None] = lambda: None,
+) -> Job:
+    """End a job; a Completed one makes its model, with its tags, in the same transaction. Raises LeaseLost.
+
+    `publish` puts a Completed job's files in their place: it is called while the fence holds, so that no worker that
+    lost the job can touch them. What it raises leaves the job as it was.
+    """
     with database.write() as connection:
         job = _held(connection, claimed)
         assert may_move(job.status, outcome.status), f"a job cannot go from {job.status} to {outcome.status}"
         settled = _held(connection, claimed, **ending(job, outcome, now))
         if outcome.status is JobStatus.COMPLETED:
             _make_model(connection, settled, outcome.checkpoint, now)
+            publish()
         return settled
 
 

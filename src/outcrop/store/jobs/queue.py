@@ -79,11 +79,11 @@ def names_continuing(connection: sa.Connection, model_id: str) -> list[str]:
 
 
 def request_stop(connection: sa.Connection, job: Job, now: datetime) -> JobStatus:
-    """Ask an InProgress job to stop. One that was never claimed is Stopped at once; else its worker does it."""
+    """Ask an InProgress job to stop. One that no worker holds is Stopped at once; else its worker does it."""
     assert may_move(job.status, JobStatus.STOPPING), f"a job cannot go from {job.status} to Stopping"
     stopping = replace(job, status=JobStatus.STOPPING, phases=swept(job.phases, PhaseStatus.STOPPING, now))
     values: dict[str, Any] = {"status": stopping.status.value, "phases": stopping.phases, "modified_at": now}
-    if job.attempts == 0:
+    if job.owner is None:
         values = ending(stopping, Outcome(status=JobStatus.STOPPED), now)
     connection.execute(sa.update(JOBS).where(JOBS.c.id == job.id).values(values))
     return JobStatus(values["status"])

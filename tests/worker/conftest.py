@@ -1,0 +1,165 @@
+"""A home, and a worker's ground on it: real rows, real sealed objects, real children. No server, no socket."""
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from living import jsonl, nova_row
+from outcrop.config import Settings
+from outcrop.domain.names import new_id
+from outcrop.services.call import Call, Ground, Principal
+from outcrop.services.table import OPERATIONS
+from outcrop.store import jobs
+from outcrop.store.home import open_home
+from outcrop.store.jobs import ClaimedJob, Job
+from outcrop.worker import job as attempts
+from outcrop.worker.ground import WorkerGround, open_ground
+
+NOVA = "amazon.nova-micro-v1:0:128k"
+BUCKET = "rocks"
+ROWS = [nova_row(f"What is number {number}?", f"It is {number * 7}.") for number in range(8)]
+
+
+@dataclass
+class Scene:
+    """What users, the server and the worker do, without anything between them."""
+
+    ground: WorkerGround
+    server: Ground
+    region: str = "us-east-1"
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def ask(self, service: str, operation: str, **request: Any) -> dict[str, Any]:
+        """One operation, as the administrator."""
+        account = self.server.account
+        root = Principal(account=account, arn=f"arn:aws:iam::{account}:root", user_id=account)
+        now = datetime.now(UTC)
+        call = Call(ground=self.server, principal=root, region=self.region, request_id="1", at=now)
+        answer: dict[str, Any] = OPERATIONS[service][operation](call, request)  # type: ignore[assignment]
+        return answer
+
+    def put(self, key: str, content: bytes) -> str:
+        self.ground.objects.put(BUCKET, key, [content])
+        return f"s3://{BUCKET}/{key}"
+
+    def read(self, key: str) -> bytes:
+        record = self.ground.objects.get(BUCKET, key)
+        assert record is not None, f"no object {key}"
+        with self.ground.objects.open(record) as reader:
+            return b"".join(reader.pieces())
+
+    def keys(self, prefix: str = "") -> list[str]:
+        listed = self.ask("s3", "ListObjectsV2", Bucket=BUCKET, Prefix=prefix)
+        return [found["Key"] for found in listed.get("Contents", [])]
+
+    def role(self, name: str, actions: tuple[str, ...] = ("s3:GetObject", "s3:PutObject"), path: str = "/") -> str:
+        trusted = {"Effect": "Allow", "Principal": {"Service": "bedrock.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [trusted]})
+        made = self.ask("iam", "CreateRole", RoleName=name, Path=path, AssumeRolePolicyDocument=trust)
+        if actions:
+            allowed = {"Effect": "Allow", "Action": list(actions), "Resource": f"arn:aws:s3:::{BUCKET}/*"}
+            document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+            self.ask("iam", "PutRolePolicy", RoleName=name, PolicyName="data", PolicyDocument=document)
+        arn: str = made["Role"]["Arn"]
+        return arn
+
+    def queue(self, name: str, **given: Any) -> Job:
+        """Create a job, with what every job needs and `given`."""
+        members: dict[str, Any] = {
+            "jobName": name,
+            "customModelName": name,
+            "roleArn": f"arn:aws:iam::{self.server.account}:role/Customizer",
+            "baseModelIdentifier": NOVA,
+            "trainingDataConfig": {"s3Uri": f"s3://{BUCKET}/train.jsonl"},
+            "outputDataConfig": {"s3Uri": f"s3://{BUCKET}/out"},
+            "hyperParameters": {"epochCount": "1"},
+        }
+        self.ask("bedrock", "CreateModelCustomizationJob", **{**members, **given})
+        return self.job(name)
+
+    def job(self, name: str) -> Job:
+        with self.ground.database.read() as connection:
+            found = jobs.find(connection, self.region, self.server.account, name)
+        assert found is not None
+        return found
+
+    def claim(self) -> ClaimedJob:
+        """The oldest job, claimed by this worker."""
+        claimed = jobs.claim(self.ground.database, self.ground.owner, self.ground.clock(), 30.0, 9)
+        assert claimed is not None
+        return claimed
+
+    def work(self, name: str, **given: Any) -> Job:
+        """Queue a job and take it to its end, here and now."""
+        self.queue(name, **given)
+        attempts.run(self.ground, self.claim(), self.closing)
+        return self.job(name)
+
+    def report(self, job: Job) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.read(f"out/model-customization-job-{job.id}/data_report.json"))
+        return found
+
+
+def open_scene(home_folder: Path) -> Scene:
+    settings = Settings(home=home_folder)
+    home = open_home(settings)
+    server = Ground(
+        settings=settings,
+        database=home.database,
+        account=home.account,
+        clock=lambda: datetime.now(UTC),
+        new_id=new_id,
+        master_key=home.master_key,
+    )
+    return Scene(ground=open_ground(settings), server=server)
+
+
+def close_scene(scene: Scene) -> None:
+    scene.server.database.close()
+    scene.ground.database.close()
+
+
+@pytest.fixture(scope="session")
+def furnished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a bucket, good data and a role; each test gets a copy."""
+    folder = tmp_path_factory.mktemp("furnished") / "home"
+    scene = open_scene(folder)
+    scene.ask("s3", "CreateBucket", Bucket=BUCKET)
+    scene.put("train.jsonl", jsonl(ROWS))
+    scene.role("Customizer")
+    close_scene(scene)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained_home(tmp_path_factory: pytest.TempPathFactory, furnished_home: Path) -> Path:
+    """A furnished home with two custom models: `plain`, and `locked` under a KMS key with the alias `alias/models`."""
+    folder = Path(shutil.copytree(furnished_home, tmp_path_factory.mktemp("trained") / "home"))
+    scene = open_scene(folder)
+    key = scene.ask("kms", "CreateKey")["KeyMetadata"]["KeyId"]
+    scene.ask("kms", "CreateAlias", AliasName="alias/models", TargetKeyId=key)
+    assert scene.work("plain").failure_message is None
+    assert scene.work("locked", customModelKmsKeyId="alias/models").failure_message is None
+    close_scene(scene)
+    return folder
+
+
+@pytest.fixture
+def scene(tmp_path: Path, furnished_home: Path) -> Iterator[Scene]:
+    opened = open_scene(Path(shutil.copytree(furnished_home, tmp_path / "home")))
+    yield opened
+    close_scene(opened)
+
+
+@pytest.fixture
+def trained(tmp_path: Path, trained_home: Path) -> Iterator[Scene]:
+    opened = open_scene(Path(shutil.copytree(trained_home, tmp_path / "home")))
+    yield opened
+    close_scene(opened)
