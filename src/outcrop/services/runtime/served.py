@@ -7,6 +7,7 @@ from outcrop.domain import arn as arns
 from outcrop.domain.errors import ModelNotReadyException, ResourceNotFoundException, ValidationException
 from outcrop.families import Catalogue, Checkpoint, Family, FoundationModel, family_of
 from outcrop.services.call import Call
+from outcrop.services.runtime.profiles import model_id_of
 from outcrop.store import models
 from outcrop.store.models import CustomModel, Servable
 
@@ -29,13 +30,13 @@ def find_served(call: Call, identifier: str) -> Served:
     """The model behind an identifier. Blocks on the database. Raises the Faults that Bedrock's clients expect."""
     _refuse_custom_model_arn(identifier)
     catalogue = Catalogue.load(call.ground.settings.catalogue_file)
-    foundation = catalogue.find_model(identifier)
+    foundation = _foundation(call, identifier, catalogue)
     if foundation is not None:
         _check_region(call, identifier)
         _check_on_demand(foundation)
         return _base(foundation, catalogue)
     with call.ground.database.read() as connection:
-        found = models.servable(connection, call.region, call.principal.account, identifier)
+        found = models.servable(connection, call.region, call.principal.account, identifier, catalogue.find_model)
     if found is None:
         raise ResourceNotFoundException(f"There is no model {identifier} in this account and Region.")
     _check_status(found, identifier)
@@ -43,6 +44,12 @@ def find_served(call: Call, identifier: str) -> Served:
     if root is None:
         raise ResourceNotFoundException(f"The foundation model {found.foundation_model_id} is no longer served.")
     return _base(root, catalogue) if found.model is None else _custom(root, found.model, catalogue)
+
+
+def _foundation(call: Call, identifier: str, catalogue: Catalogue) -> FoundationModel | None:
+    """The foundation model of an id or ARN, its own or an inference profile's."""
+    profiled = model_id_of(identifier, call.principal.account)
+    return catalogue.find_model(identifier) or (catalogue.find_model(profiled) if profiled is not None else None)
 
 
 def _base(model: FoundationModel, catalogue: Catalogue) -> Served:
