@@ -77,7 +77,7 @@ def test_an_answer_is_a_message(stopped):
 
 def test_a_stream_goes_as_documented_and_its_trailer_sits_in_message_stop(answered, metrics):
     stream = FAMILY.stream(MODEL, "abc")
-    chunks = [*stream.start(3), *stream.delta("two words"), *stream.end(answered, metrics)]
+    chunks = [*stream.start(3), *stream.delta("two words", 2), *stream.end(answered, metrics)]
     assert [chunk["type"] for chunk in chunks] == [
         *("message_start", "content_block_start", "ping", "content_block_delta"),
         *("content_block_stop", "message_delta", "message_stop"),

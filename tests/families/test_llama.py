@@ -44,7 +44,7 @@ def test_an_answer_has_four_members(answered, cut_short):
 
 def test_every_chunk_of_a_stream_has_them_too(answered, metrics):
     stream = FAMILY.stream(MODEL, "m")
-    chunks = [*stream.start(3), *stream.delta("two "), *stream.delta("words"), *stream.end(answered, metrics)]
+    chunks = [*stream.start(3), *stream.delta("two ", 1), *stream.delta("words", 2), *stream.end(answered, metrics)]
     assert "".join(chunk["generation"] for chunk in chunks) == "two words"
     assert chunks[0]["prompt_token_count"] == 3
     assert [chunk["stop_reason"] for chunk in chunks] == [None, None, None, "stop"]

@@ -83,7 +83,7 @@ def test_an_answer_is_converses_without_metrics(answered):
 
 def test_a_stream_has_one_key_a_chunk_and_its_trailer_in_the_last(answered, metrics):
     stream = FAMILY.stream(MODEL, "m")
-    chunks = [*stream.start(3), *stream.delta("two "), *stream.delta("words"), *stream.end(answered, metrics)]
+    chunks = [*stream.start(3), *stream.delta("two ", 1), *stream.delta("words", 2), *stream.end(answered, metrics)]
     assert [next(iter(chunk)) for chunk in chunks] == [
         *("messageStart", "contentBlockDelta", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata")
     ]

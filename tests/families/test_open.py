@@ -41,7 +41,7 @@ def test_what_is_wrong_is_named(body, words, refusal):
 
 def test_an_answer_is_openais(answered, cut_short):
     assert FAMILY.answer(answered, MODEL, "m") == {
-        "id": "m",
+        "id": "chatcmpl-m",
         "object": "chat.completion",
         "model": "acme.small-v1",
         "choices": [{"index": 0, "message": {"role": "assistant", "content": "two words"}, "finish_reason": "stop"}],
@@ -54,7 +54,7 @@ def test_an_answer_is_openais(answered, cut_short):
 
 def test_a_stream_joins_to_the_answer(answered, metrics):
     stream = FAMILY.stream(MODEL, "m")
-    chunks = [*stream.start(3), *stream.delta("two "), *stream.delta("words"), *stream.end(answered, metrics)]
+    chunks = [*stream.start(3), *stream.delta("two ", 1), *stream.delta("words", 2), *stream.end(answered, metrics)]
     assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks) == "two words"
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop" and chunks[-1]["usage"]["total_tokens"] == 5
     assert chunks[-1]["amazon-bedrock-invocationMetrics"] == metrics

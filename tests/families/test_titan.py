@@ -49,7 +49,7 @@ def test_an_answer_has_one_result(answered, cut_short, stopped):
 
 def test_a_stream_joins_to_the_answer(answered, metrics):
     stream = FAMILY.stream(MODEL, "m")
-    chunks = [*stream.start(3), *stream.delta("two "), *stream.delta("words"), *stream.end(answered, metrics)]
+    chunks = [*stream.start(3), *stream.delta("two ", 1), *stream.delta("words", 2), *stream.end(answered, metrics)]
     assert "".join(chunk["outputText"] for chunk in chunks) == "two words"
     assert {chunk["inputTextTokenCount"] for chunk in chunks} == {3}
     assert [chunk["completionReason"] for chunk in chunks] == [None, None, "FINISHED"]

@@ -52,8 +52,8 @@ class StreamDialect(Protocol):
     def start(self, input_tokens: int) -> list[dict[str, Any]]:
         """What goes out before the first text."""
 
-    def delta(self, text: str) -> list[dict[str, Any]]:
-        """A piece of text."""
+    def delta(self, text: str, output_tokens: int) -> list[dict[str, Any]]:
+        """A piece of text, and how many tokens were said with it in all."""
 
     def end(self, answer: Answer, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
         """What closes the stream; the last chunk carries `metrics` under `amazon-bedrock-invocationMetrics`."""

@@ -171,7 +171,7 @@ class ClaudeStream:
             {"type": "ping"},
         ]
 
-    def delta(self, text: str) -> list[dict[str, Any]]:
+    def delta(self, text: str, output_tokens: int) -> list[dict[str, Any]]:
         """A piece of the one block."""
         return [{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}]
 

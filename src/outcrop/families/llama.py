@@ -128,15 +128,15 @@ class Llama:
 
 
 class LlamaStream:
-    """The first chunk counts the prompt, the last says why it stopped."""
+    """The first chunk counts the prompt, every chunk what was said so far, the last says why it stopped."""
 
     def start(self, input_tokens: int) -> list[dict[str, Any]]:
         """The prompt's tokens."""
         return [_chunk("", prompt_token_count=input_tokens, generation_token_count=0)]
 
-    def delta(self, text: str) -> list[dict[str, Any]]:
-        """A piece of text; how many tokens it took is known at the end."""
-        return [_chunk(text)]
+    def delta(self, text: str, output_tokens: int) -> list[dict[str, Any]]:
+        """A piece of text, and the count so far."""
+        return [_chunk(text, generation_token_count=output_tokens)]
 
     def end(self, answer: Answer, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The count of all tokens and the reason."""

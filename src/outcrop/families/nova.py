@@ -135,7 +135,7 @@ class NovaStream:
         """Who speaks."""
         return [{"messageStart": {"role": "assistant"}}]
 
-    def delta(self, text: str) -> list[dict[str, Any]]:
+    def delta(self, text: str, output_tokens: int) -> list[dict[str, Any]]:
         """A piece of the one block."""
         return [{"contentBlockDelta": {"delta": {"text": text}, "contentBlockIndex": 0}}]
 

@@ -131,7 +131,7 @@ class OpenStream:
         """Who speaks."""
         return [self._chunk({"role": "assistant", "content": ""}, None)]
 
-    def delta(self, text: str) -> list[dict[str, Any]]:
+    def delta(self, text: str, output_tokens: int) -> list[dict[str, Any]]:
         """A piece of text."""
         return [self._chunk({"content": text}, None)]
 
@@ -178,7 +178,7 @@ def _sampling(top: Body, model: FoundationModel) -> Sampling:
 
 
 def _envelope(kind: str, model: FoundationModel, message_id: str) -> dict[str, Any]:
-    return {"id": message_id, "object": kind, "model": model.model_id}
+    return {"id": f"chatcmpl-{message_id}", "object": kind, "model": model.model_id}
 
 
 def _finish(answer: Answer) -> str:

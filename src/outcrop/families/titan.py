@@ -154,7 +154,7 @@ class TitanStream:
         self._input_tokens = input_tokens
         return []
 
-    def delta(self, text: str) -> list[dict[str, Any]]:
+    def delta(self, text: str, output_tokens: int) -> list[dict[str, Any]]:
         """A piece of text."""
         return [self._chunk(text, None, None)]
 

@@ -51,7 +51,7 @@ async def _events(
     streamed: Streamed, served: Served, request: dict[str, Any], watch: Stopwatch
 ) -> AsyncIterator[Event]:
     yield "messageStart", {"role": "assistant"}
-    async for text in streamed.texts():
+    async for text, _ in streamed.texts():
         yield "contentBlockDelta", {"delta": {"text": text}, "contentBlockIndex": 0}
     answer = streamed.answer
     assert answer is not None

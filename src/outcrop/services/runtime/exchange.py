@@ -47,16 +47,16 @@ class Streamed:
         """Tokens of the prompt."""
         return self.first.input_tokens
 
-    async def texts(self) -> AsyncIterator[str]:
-        """Text as it comes. Whoever stops early hangs up on the engine."""
+    async def texts(self) -> AsyncIterator[tuple[str, int]]:
+        """Text as it comes, with the count of tokens said so far. Whoever stops early hangs up on the engine."""
         async with aclosing(self._rest) as rest:
             whole, last = self.first.text, self.first
             if last.text:
-                yield last.text
+                yield last.text, last.output_tokens
             async for last in rest:
                 whole += last.text
                 if last.text:
-                    yield last.text
+                    yield last.text, last.output_tokens
         if last.finish is None:
             raise ModelStreamErrorException("The model's answer broke off.", originalStatusCode=500)
         self.answer = answer_of(self.ask, whole, last)

@@ -21,7 +21,7 @@ async def invoke_model(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     watch = Stopwatch()
     served, ask = await _asked(call, request)
     answer = await ask_whole(call, served, ask)
-    body = served.family.answer(answer, served.model, _message_id(call))
+    body = served.family.answer(answer, served.model, call.ground.new_id())
     headers = {**usage_headers(answer, watch.elapsed_ms()), **model_header(served)}
     return {"body": _encoded(body), "contentType": JSON, "ResponseHeaders": headers}
 
@@ -31,7 +31,7 @@ async def invoke_model_with_response_stream(call: Call, request: dict[str, Any])
     watch = Stopwatch()
     served, ask = await _asked(call, request)
     streamed = await ask_streamed(call, served, ask, watch)
-    dialect = served.family.stream(served.model, _message_id(call))
+    dialect = served.family.stream(served.model, call.ground.new_id())
     return {"body": _chunks(streamed, dialect, watch), "contentType": JSON, "ResponseHeaders": model_header(served)}
 
 
@@ -79,8 +79,8 @@ async def _chunks(
 ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
     for chunk in dialect.start(streamed.input_tokens):
         yield _chunk(chunk)
-    async for text in streamed.texts():
-        for chunk in dialect.delta(text):
+    async for text, output_tokens in streamed.texts():
+        for chunk in dialect.delta(text, output_tokens):
             yield _chunk(chunk)
     assert streamed.answer is not None
     for chunk in dialect.end(streamed.answer, _metrics(streamed, streamed.answer, watch)):
@@ -102,7 +102,3 @@ def _chunk(body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def _encoded(body: dict[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _message_id(call: Call) -> str:
-    return f"msg_bdrk_{call.ground.new_id()}"
