@@ -11,6 +11,7 @@ from outcrop.domain.states import JobStatus
 from outcrop.services.bedrock import creation
 from outcrop.services.bedrock.admission import check_s3_uri
 from outcrop.store import jobs
+from outcrop.store.buckets import Buckets
 from outcrop.store.keys import Keys, KeyState, KmsKey
 
 NOVA = "amazon.nova-micro-v1:0:128k"
@@ -118,6 +119,20 @@ def test_an_address_that_names_no_object_is_refused(scene: Any, given: dict[str,
 def test_a_malformed_output_address_is_refused_without_the_wire_too(uri: str) -> None:
     with pytest.raises(ValidationException, match="outputDataConfig"):
         check_s3_uri("outputDataConfig.s3Uri", uri, names_object=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "member"),
+    [
+        ({"trainingDataConfig": {"s3Uri": "s3://western/t.jsonl"}}, "trainingDataConfig.s3Uri"),
+        ({"outputDataConfig": {"s3Uri": "s3://western"}}, "outputDataConfig.s3Uri"),
+        ({"validationDataConfig": {"validators": [{"s3Uri": "s3://western/v.jsonl"}]}}, "validators.1"),
+    ],
+)
+def test_a_bucket_of_another_region_is_refused(scene: Any, given: dict[str, Any], member: str) -> None:
+    Buckets(scene.ground.database).create("western", "us-west-2", scene.at)
+    message = refused(scene, **given)
+    assert member in message and "western" in message and "us-west-2" in message
 
 
 def test_more_than_ten_validators_are_refused(scene: Any) -> None:

@@ -9,6 +9,7 @@ from outcrop.domain import arn as arns
 from outcrop.domain.errors import Fault, ValidationException
 from outcrop.services.call import Call
 from outcrop.store import identities
+from outcrop.store.buckets import Buckets
 from outcrop.store.keys import Keys, KeyState
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -46,6 +47,16 @@ def resolve_key(call: Call, identifier: str | None) -> str | None:
     if key.state is not KeyState.ENABLED:
         raise ValidationException(f"The KMS key {key.arn} cannot be used: it is {key.state}.")
     return key.arn
+
+
+def check_bucket_region(call: Call, member: str, uri: str) -> None:
+    """A job's buckets lie in its Region. A bucket that does not exist is the job's to find out."""
+    bucket = uri.removeprefix("s3://").partition("/")[0]
+    region = Buckets(call.ground.database).region(bucket)
+    if region not in (None, call.region):
+        raise ValidationException(
+            f"{member}: the bucket {bucket} lies in {region}; a job in {call.region} needs its buckets there."
+        )
 
 
 def check_s3_uri(member: str, uri: str, *, names_object: bool) -> None:

@@ -12,7 +12,7 @@ from outcrop import families
 from outcrop.domain import arn as arns
 from outcrop.domain.errors import ServiceQuotaExceededException, ValidationException
 from outcrop.services.bedrock import bases, tagging
-from outcrop.services.bedrock.admission import check_role, check_s3_uri, resolve_key
+from outcrop.services.bedrock.admission import check_bucket_region, check_role, check_s3_uri, resolve_key
 from outcrop.services.bedrock.idempotency import once
 from outcrop.services.call import Call
 from outcrop.store import jobs, models, tags
@@ -41,7 +41,7 @@ def create_model_customization_job(call: Call, request: dict[str, Any]) -> dict[
 
 def _create(connection: sa.Connection, call: Call, request: dict[str, Any]) -> str:
     _refuse_what_is_not_done(request)
-    _check_data(request)
+    _check_data(call, request)
     _refuse_names_in_use(connection, call, request)
     _refuse_beyond_quota(connection, call)
     job_tags = tagging.checked(request.get("jobTags", ()), resource_name=request["jobName"])
@@ -108,18 +108,28 @@ def _refuse_what_is_not_done(request: dict[str, Any]) -> None:
         raise ValidationException("Outcrop does not train on invocation logs: give trainingDataConfig.s3Uri instead.")
 
 
-def _check_data(request: dict[str, Any]) -> None:
+def _check_data(call: Call, request: dict[str, Any]) -> None:
+    for member, uri in _inputs(request).items():
+        check_s3_uri(member, uri, names_object=True)
+        check_bucket_region(call, member, uri)
+    member, uri = "outputDataConfig.s3Uri", request["outputDataConfig"]["s3Uri"]
+    check_s3_uri(member, uri, names_object=False)
+    check_bucket_region(call, member, uri)
+
+
+def _inputs(request: dict[str, Any]) -> dict[str, str]:
+    """The addresses of the files to be read, by the member that names each."""
     training = request["trainingDataConfig"].get("s3Uri")
     if training is None:
         raise ValidationException("trainingDataConfig.s3Uri is required.")
-    check_s3_uri("trainingDataConfig.s3Uri", training, names_object=True)
-    check_s3_uri("outputDataConfig.s3Uri", request["outputDataConfig"]["s3Uri"], names_object=False)
     validators = request.get("validationDataConfig", {}).get("validators", [])
     if len(validators) > VALIDATORS_LIMIT:
         raise ValidationException(f"A job takes {VALIDATORS_LIMIT} validators at most; {len(validators)} were given.")
-    for place, validator in enumerate(validators, start=1):
-        member = f"validationDataConfig.validators.{place}.member.s3Uri"
-        check_s3_uri(member, validator["s3Uri"], names_object=True)
+    places = {
+        f"validationDataConfig.validators.{place}.member.s3Uri": validator["s3Uri"]
+        for place, validator in enumerate(validators, start=1)
+    }
+    return {"trainingDataConfig.s3Uri": training, **places}
 
 
 def _refuse_names_in_use(connection: sa.Connection, call: Call, request: dict[str, Any]) -> None:
