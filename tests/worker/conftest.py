@@ -1,5 +1,6 @@
 """A home, and a worker's ground on it: real rows, real sealed objects, real children. No server, no socket."""
 
+import contextlib
 import json
 import shutil
 import threading
@@ -55,7 +56,7 @@ class Scene:
         with self.ground.objects.open(record) as reader:
             return b"".join(reader.pieces())
 
-    def keys(self, prefix: str = "") -> list[str]:
+    def listed(self, prefix: str = "") -> list[str]:
         listed = self.ask("s3", "ListObjectsV2", Bucket=BUCKET, Prefix=prefix)
         return [found["Key"] for found in listed.get("Contents", [])]
 
@@ -107,7 +108,8 @@ class Scene:
         return found
 
 
-def open_scene(home_folder: Path) -> Scene:
+@contextlib.contextmanager
+def opened(home_folder: Path) -> Iterator[Scene]:
     settings = Settings(home=home_folder)
     home = open_home(settings)
     server = Ground(
@@ -118,23 +120,26 @@ def open_scene(home_folder: Path) -> Scene:
         new_id=new_id,
         master_key=home.master_key,
     )
-    return Scene(ground=open_ground(settings), server=server)
+    ground = open_ground(settings)
+    yield Scene(ground=ground, server=server)
+    home.close()
+    ground.database.close()
 
 
-def close_scene(scene: Scene) -> None:
-    scene.server.database.close()
-    scene.ground.database.close()
+@pytest.fixture(scope="session")
+def open_scene() -> Any:
+    """`with open_scene(home_folder) as scene`, for fixtures of a wider scope than a test's."""
+    return opened
 
 
 @pytest.fixture(scope="session")
 def furnished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a bucket, good data and a role; each test gets a copy."""
     folder = tmp_path_factory.mktemp("furnished") / "home"
-    scene = open_scene(folder)
-    scene.ask("s3", "CreateBucket", Bucket=BUCKET)
-    scene.put("train.jsonl", jsonl(ROWS))
-    scene.role("Customizer")
-    close_scene(scene)
+    with opened(folder) as scene:
+        scene.ask("s3", "CreateBucket", Bucket=BUCKET)
+        scene.put("train.jsonl", jsonl(ROWS))
+        scene.role("Customizer")
     return folder
 
 
@@ -142,24 +147,21 @@ def furnished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained_home(tmp_path_factory: pytest.TempPathFactory, furnished_home: Path) -> Path:
     """A furnished home with two custom models: `plain`, and `locked` under a KMS key with the alias `alias/models`."""
     folder = Path(shutil.copytree(furnished_home, tmp_path_factory.mktemp("trained") / "home"))
-    scene = open_scene(folder)
-    key = scene.ask("kms", "CreateKey")["KeyMetadata"]["KeyId"]
-    scene.ask("kms", "CreateAlias", AliasName="alias/models", TargetKeyId=key)
-    assert scene.work("plain").failure_message is None
-    assert scene.work("locked", customModelKmsKeyId="alias/models").failure_message is None
-    close_scene(scene)
+    with opened(folder) as scene:
+        key = scene.ask("kms", "CreateKey")["KeyMetadata"]["KeyId"]
+        scene.ask("kms", "CreateAlias", AliasName="alias/models", TargetKeyId=key)
+        assert scene.work("plain").failure_message is None
+        assert scene.work("locked", customModelKmsKeyId="alias/models").failure_message is None
     return folder
 
 
 @pytest.fixture
 def scene(tmp_path: Path, furnished_home: Path) -> Iterator[Scene]:
-    opened = open_scene(Path(shutil.copytree(furnished_home, tmp_path / "home")))
-    yield opened
-    close_scene(opened)
+    with opened(Path(shutil.copytree(furnished_home, tmp_path / "home"))) as scene:
+        yield scene
 
 
 @pytest.fixture
 def trained(tmp_path: Path, trained_home: Path) -> Iterator[Scene]:
-    opened = open_scene(Path(shutil.copytree(trained_home, tmp_path / "home")))
-    yield opened
-    close_scene(opened)
+    with opened(Path(shutil.copytree(trained_home, tmp_path / "home"))) as scene:
+        yield scene

@@ -72,7 +72,7 @@ def test_a_job_with_two_validators_completes_with_all_that_clients_read(scene: A
     assert not scene.ground.work_folder(job.id).exists()
     assert not list(scene.ground.settings.logs_folder.glob("job-*"))
     assert not list(scene.ground.settings.processes_folder.iterdir())
-    assert not [key for key in scene.keys() if key.endswith(".tmp")]
+    assert not [key for key in scene.listed() if key.endswith(".tmp")]
 
 
 def test_a_model_is_trained_on_from_another_and_then_stands_alone(trained: Any) -> None:

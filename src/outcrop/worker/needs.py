@@ -4,17 +4,30 @@ from dataclasses import dataclass, field
 
 from outcrop.domain.errors import OutcropError
 from outcrop.store import deployments, models, throughput
+from outcrop.store.deployments import Deployment
 from outcrop.store.models import CustomModel
+from outcrop.store.throughput import Throughput
 from outcrop.worker.ground import WorkerGround
 
 
 @dataclass(slots=True)
 class Needs:
-    """Custom models by checkpoint; the checkpoint of each foundation model; and why each other one cannot be had."""
+    """Custom models by checkpoint; the checkpoint of each foundation model; and why each other one cannot be had.
+
+    `throughput` and `deployments` are those that wait for their model; `awaited` are those models' ids.
+    """
 
     held: dict[str, dict[str, CustomModel]] = field(default_factory=dict)
     checkpoints: dict[str, str] = field(default_factory=dict)
     hopeless: dict[str, str] = field(default_factory=dict)
+    throughput: list[Throughput] = field(default_factory=list)
+    deployments: list[Deployment] = field(default_factory=list)
+
+    @property
+    def awaited(self) -> set[str]:
+        """What somebody waits to hear of."""
+        bought = {waiting.desired_model_id or waiting.foundation_model_id for waiting in self.throughput}
+        return bought | {waiting.wanted_model_id for waiting in self.deployments}
 
     def checkpoint_of(self, model_id: str) -> str | None:
         """Where a custom model, or a foundation model, belongs."""
@@ -24,7 +37,8 @@ class Needs:
 
 def needs_of(ground: WorkerGround) -> Needs:
     """What should be held now. What moves needs both its models: the old one answers until the new one can."""
-    needs = Needs()
+    pending = throughput.pending(ground.database), deployments.pending(ground.database)
+    needs = Needs(throughput=pending[0], deployments=pending[1])
     for bought in throughput.standing(ground.database):
         for model_id in (bought.model_id, bought.desired_model_id):
             if model_id is None:

@@ -47,7 +47,7 @@ class Serving:
         self._start()
         for engine in self._running.values():
             self._feed(engine, self._needs.held.get(engine.checkpoint, {}))
-        tell(self._ground, self.answer)
+        tell(self._ground, self._needs, self.answer)
 
     def answer(self, model_id: str) -> bool | str:
         """For a custom or foundation model. True: it answers. A sentence: it cannot. False: not yet."""
@@ -93,6 +93,7 @@ class Serving:
             what = f"the engine ended with status {engine.child.process.returncode}, see {engine.log.name}"
             LOG.error("%s (checkpoint %s)", what, checkpoint)
             engine.child.forget()
+            engine.socket.unlink(missing_ok=True)  # whoever asks sees at once that nobody listens
             del self._running[checkpoint]
             self._rests.setdefault(checkpoint, Rest()).after_death(engine.age_s, what)
             engines.gone(self._ground.database, checkpoint, what)
@@ -110,13 +111,13 @@ class Serving:
             engines.starting(self._ground.database, row.checkpoint, engine.child.process.pid)
 
     def _feed(self, engine: EngineProcess, wanted: dict[str, CustomModel]) -> None:
-        """Load what is missing, let go what nobody needs."""
+        """Load what is missing, let go what nobody needs. What was refused is tried at once where somebody waits."""
         if not engine.awake():
             return
         for model_id in engine.holds - wanted.keys():
             engine.unload(model_id)
         for model_id in wanted.keys() - engine.holds:
-            if not self._refusals.stands(model_id):
+            if model_id in self._needs.awaited or not self._refusals.stands(model_id):
                 self._load(engine, wanted[model_id])
         if engine.child.running() and not engine.said_ready:
             engines.ready(self._ground.database, engine.checkpoint, self._ground.clock())

@@ -6,15 +6,16 @@ from outcrop.store import deployments, throughput
 from outcrop.store.deployments import Deployment
 from outcrop.store.throughput import Throughput
 from outcrop.worker.ground import WorkerGround
+from outcrop.worker.needs import Needs
 
 Answer = Callable[[str], bool | str]  # of a model's id. True: it answers. A sentence: it cannot. False: not yet
 
 
-def tell(ground: WorkerGround, answer: Answer) -> None:
-    """Move all that waits and whose model answers, or cannot."""
-    for bought in throughput.pending(ground.database):
+def tell(ground: WorkerGround, needs: Needs, answer: Answer) -> None:
+    """Move all that waited when the needs were taken and whose model answers, or cannot."""
+    for bought in needs.throughput:
         _tell_throughput(ground, bought, answer)
-    for deployed in deployments.pending(ground.database):
+    for deployed in needs.deployments:
         _tell_deployment(ground, deployed, answer)
 
 

@@ -1,0 +1,220 @@
+"""Engines hold what is in service, and whoever waits hears the truth."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import outcrop.services.runtime.engine as face
+from living import await_that
+from outcrop.families.catalogue import PEBBLE
+from outcrop.store import engines
+from outcrop.store.engines import EngineState
+from outcrop.worker.serving import Serving
+
+pytestmark = [pytest.mark.xdist_group("worker"), pytest.mark.timeout(180)]
+
+WITHIN_S = 60.0
+NOVA = "amazon.nova-micro-v1:0:128k"
+SLATE = "slate.own-model-v1:0"
+
+
+class Stage:
+    """A home with the models `plain` and `locked`, and the part of a worker that serves."""
+
+    def __init__(self, scene: Any) -> None:
+        self.scene = scene
+        self.serving = Serving(scene.ground)
+
+    def until(self, condition: Callable[[], Any], what: str) -> Any:
+        def looked() -> Any:
+            self.serving.reconcile()
+            return condition()
+
+        return await_that(looked, WITHIN_S, what)
+
+    def provision(self, name: str, model: str) -> None:
+        asked = {"modelUnits": 1, "provisionedModelName": name, "modelId": model}
+        self.scene.ask("bedrock", "CreateProvisionedModelThroughput", **asked)
+
+    def provisioned(self, name: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self.scene.ask("bedrock", "GetProvisionedModelThroughput", provisionedModelId=name)
+        return answer
+
+    def remove(self, name: str) -> None:
+        self.scene.ask("bedrock", "DeleteProvisionedModelThroughput", provisionedModelId=name)
+
+    def settled(self, name: str) -> dict[str, Any]:
+        """The throughput once it is neither Creating nor Updating."""
+        self.until(lambda: self.provisioned(name)["status"] not in ("Creating", "Updating"), f"the end of {name}")
+        return self.provisioned(name)
+
+    def model_arn(self, name: str) -> str:
+        arn: str = self.scene.ask("bedrock", "GetCustomModel", modelIdentifier=name)["modelArn"]
+        return arn
+
+    def held(self) -> set[str]:
+        """What the pebble's engine says that it holds."""
+        return set(face.loaded(engines.socket_of(self.scene.ground.settings, PEBBLE)))
+
+    def key(self, operation: str) -> None:
+        (known,) = self.scene.ask("kms", "ListKeys")["Keys"]
+        self.scene.ask("kms", operation, KeyId=known["KeyId"])
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, trained_home: Path, open_scene: Any) -> Iterator[Stage]:
+    """One for the module: an engine takes seconds to start. Each test leaves nothing in service."""
+    with open_scene(shutil.copytree(trained_home, tmp_path_factory.mktemp("stage") / "home")) as scene:
+        staged = Stage(scene)
+        yield staged
+        staged.serving.close()
+        assert not list(scene.ground.settings.processes_folder.iterdir())
+
+
+def test_throughput_is_in_service_once_its_model_answers_and_gone_models_are_let_go(stage: Stage) -> None:
+    stage.provision("pt", "plain")
+    stage.serving.reconcile()
+    assert stage.provisioned("pt")["status"] == "Creating"
+    assert stage.settled("pt")["status"] == "InService"
+    assert stage.model_arn("plain")[-12:] in stage.held()
+    stage.remove("pt")
+    stage.until(lambda: stage.held() == {"base"}, "the model let go")
+
+
+def test_throughput_deleted_while_creating_is_forgotten(stage: Stage) -> None:
+    stage.provision("pt", "plain")
+    stage.remove("pt")
+    stage.serving.reconcile()
+    assert stage.held() == {"base"}
+
+
+def test_a_disabled_key_fails_the_throughput_with_the_true_reason_and_harms_no_other(stage: Stage) -> None:
+    stage.provision("good", "plain")
+    stage.key("DisableKey")
+    stage.provision("pt", "locked")
+    failed = stage.settled("pt")
+    assert failed["status"] == "Failed"
+    assert "its KMS key cannot be used" in failed["failureMessage"] and "is disabled" in failed["failureMessage"]
+    assert stage.settled("good")["status"] == "InService"
+    stage.key("EnableKey")
+    for name in ("pt", "good"):
+        stage.remove(name)
+
+
+def test_throughput_that_cannot_move_goes_on_with_its_model(stage: Stage) -> None:
+    stage.provision("pt", "plain")
+    was = stage.settled("pt")
+    stage.key("DisableKey")
+    stage.scene.ask("bedrock", "UpdateProvisionedModelThroughput", provisionedModelId="pt", desiredModelId="locked")
+    stays = stage.settled("pt")
+    assert stays["status"] == "InService"
+    assert stays["modelArn"] == stays["desiredModelArn"] == was["modelArn"]
+    assert "is disabled" in stays["failureMessage"]
+    stage.key("EnableKey")
+    stage.remove("pt")
+
+
+def test_throughput_moves_to_another_model_without_a_gap(stage: Stage) -> None:
+    stage.provision("pt", "plain")
+    stage.settled("pt")
+    stage.scene.ask("bedrock", "UpdateProvisionedModelThroughput", provisionedModelId="pt", desiredModelId="locked")
+    moved = stage.settled("pt")
+    assert moved["modelArn"] == stage.model_arn("locked")
+    stage.until(lambda: stage.held() == {"base", moved["modelArn"][-12:]}, "the old model let go")
+    stage.remove("pt")
+
+
+def test_a_deployment_whose_update_fails_stays_with_its_model(stage: Stage) -> None:
+    ask = stage.scene.ask
+    arn = ask("bedrock", "CreateCustomModelDeployment", modelDeploymentName="d", modelArn=stage.model_arn("plain"))[
+        "customModelDeploymentArn"
+    ]
+
+    def now() -> dict[str, Any]:
+        found: dict[str, Any] = ask("bedrock", "GetCustomModelDeployment", customModelDeploymentIdentifier=arn)
+        return found
+
+    stage.until(lambda: now()["status"] == "Active", "an active deployment")
+    (weights,) = _model_files(stage, "locked", "*.safetensors")
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    ask(
+        "bedrock",
+        "UpdateCustomModelDeployment",
+        customModelDeploymentIdentifier=arn,
+        modelArn=stage.model_arn("locked"),
+    )
+    stage.until(lambda: now()["updateDetails"]["updateStatus"] != "Updating", "the update's end")
+    assert now()["updateDetails"]["updateStatus"] == "UpdateFailed"
+    assert "its files are damaged" in now()["failureMessage"]
+    assert (now()["status"], now()["modelArn"]) == ("Active", stage.model_arn("plain"))
+    weights.write_bytes(whole)
+    ask("bedrock", "DeleteCustomModelDeployment", customModelDeploymentIdentifier=arn)
+
+
+def test_what_is_in_service_is_loaded_before_a_new_worker_calls_its_engine_ready(stage: Stage) -> None:
+    stage.provision("pt", "plain")
+    stage.settled("pt")
+    stage.serving.close()
+    stage.serving = Serving(stage.scene.ground)
+
+    def ready() -> bool:
+        with stage.scene.ground.database.read() as connection:
+            found = engines.find(connection, PEBBLE)
+        return found is not None and found.state is EngineState.READY
+
+    assert not ready()
+    stage.until(ready, "a ready engine")
+    assert stage.model_arn("plain")[-12:] in stage.held()
+    assert stage.provisioned("pt")["status"] == "InService"
+
+
+def test_an_engine_that_is_killed_is_started_again_with_its_models(stage: Stage) -> None:
+    assert stage.provisioned("pt")["status"] == "InService", "from the test before this one"
+    (engine,) = stage.serving._running.values()
+    engine.child.process.kill()
+    engine.child.process.wait()
+    stage.until(lambda: stage.model_arn("plain")[-12:] in _held_or_none(stage), "the model back in service")
+    stage.remove("pt")
+
+
+def test_an_engine_that_never_starts_fails_what_waits_for_it_and_rests_longer_and_longer(
+    stage: Stage, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(PEBBLE, tmp_path / "own"))
+    stage.scene.ground.catalogue().map(SLATE, folder)
+    (folder / "config.json").write_text("{}")
+    stage.provision("own", SLATE)
+    began = time.monotonic()
+    failed = stage.settled("own")
+    assert failed["status"] == "Failed"
+    assert "The engine does not start" in failed["failureMessage"] and "engine-" in failed["failureMessage"]
+    assert time.monotonic() - began > 1.5, "it rested between its tries"
+    stage.remove("own")
+
+
+def test_a_model_id_that_is_mapped_no_more_fails_its_own_throughput_alone(stage: Stage, tmp_path: Path) -> None:
+    stage.scene.ground.catalogue().map(SLATE, Path(shutil.copytree(PEBBLE, tmp_path / "own")))
+    stage.provision("own", SLATE)
+    stage.scene.ground.settings.catalogue_file.unlink()
+    stage.provision("pt", NOVA)
+    assert "is no model id that Outcrop serves" in stage.settled("own")["failureMessage"]
+    assert stage.settled("pt")["status"] == "InService"
+    for name in ("own", "pt"):
+        stage.remove(name)
+
+
+def _held_or_none(stage: Stage) -> set[str]:
+    try:
+        return stage.held()
+    except face.EngineRefused:
+        return set()
+
+
+def _model_files(stage: Stage, name: str, pattern: str) -> list[Path]:
+    job = stage.scene.job(name)
+    return list(stage.scene.ground.model_folder(job.id).glob(pattern))
