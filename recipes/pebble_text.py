@@ -19,14 +19,21 @@ SAVES = 10
 def main(arguments: Sequence[str]) -> None:
     options = _options(arguments)
     import torch
+    from tokenizers import Tokenizer
+
+    from outcrop.modeling.llama import Llama
     from pebble.material import Material, read_corpus
     from pebble.pretraining import SHAPE, Schedule, new_model, pretrain
     from pebble.tokenizer import train_tokenizer
 
     torch.set_num_threads(1)
     corpus = read_corpus()
-    tokenizer = train_tokenizer(corpus.passages)
-    model = new_model(SHAPE, options.seed)
+    if options.go_on_from:
+        tokenizer = Tokenizer.from_file(str(options.go_on_from / "tokenizer.json"))
+        model = Llama.load(options.go_on_from)
+    else:
+        tokenizer = train_tokenizer(corpus.passages)
+        model = new_model(SHAPE, options.seed)
     schedule = Schedule(cpu_s=60 * options.cpu_minutes, wall_s=60 * options.minutes, batch_tokens=options.batch_tokens)
     keeper = Keeper(model, tokenizer, corpus.pool, options)
     material = Material(corpus, tokenizer, options.seed)
@@ -74,6 +81,7 @@ class Keeper:
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--go-on-from", type=Path, help="a pebble of an earlier run, to be trained further")
     parser.add_argument("--cpu-minutes", type=float, default=55.0)
     parser.add_argument("--minutes", type=float, default=30.0, help="wall clock")
     parser.add_argument("--threads", type=int, default=2)

@@ -100,7 +100,7 @@ class Material:
     def _lessons(self) -> Iterator[Row]:
         forms = (self._chat, self._raw, self._many_raw, self._repetition)
         while True:
-            yield self._chance.choices(forms, (42, 30, 12, 16))[0]()
+            yield self._chance.choices(forms, (38, 28, 10, 24))[0]()
 
     def _lesson(self) -> Exercise:
         return exercise(self._words) if self._chance.random() < 0.8 else self._about_library()

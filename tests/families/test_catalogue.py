@@ -95,6 +95,16 @@ def test_a_card_translates_learning_rates_and_ranks(tmp_path):
     assert applied.lora == LoraPlan(rank=8, alpha=16) and applied.schedule == "linear"
 
 
+def test_a_card_says_what_rate_a_checkpoint_bears_at_most(tmp_path):
+    card = {"learning_rate": {"nova": {"at": 1e-5, "applied": 2e-3, "power": 0.5, "most": 3e-3}}}
+    folder = checkpoint_folder(tmp_path / "pebble", card)
+    rates = [
+        checkpoint(folder).applied(NOVA, check_hyperparameters(NOVA, FINE_TUNING, {"learningRate": sent})).learning_rate
+        for sent in ("1e-5", "1e-4")
+    ]
+    assert rates == [pytest.approx(2e-3), 3e-3]
+
+
 def test_without_a_card_everything_is_applied_as_it_is(tmp_path):
     folder = checkpoint_folder(tmp_path / "real")
     sent = {"learningRate": "4e-5", "outcrop.loraRank": "64"}

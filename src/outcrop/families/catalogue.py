@@ -184,11 +184,12 @@ def _json_object(file: Path) -> dict[str, Any]:
 
 
 def _translated(card: Mapping[str, Any], family: str, hyperparameters: Hyperparameters) -> float:
-    """applied x (rate / at) ** power: a power below 1 squeezes a family's range into what the checkpoint bears."""
+    """applied x (rate / at) ** power, at most `most`: a power below 1 squeezes a family's range into what it bears."""
     entry = card.get("learning_rate", {}).get(family)
     if entry is None:
         return hyperparameters.learning_rate * hyperparameters.learning_rate_unit
-    return float(entry["applied"] * (hyperparameters.learning_rate / entry["at"]) ** entry.get("power", 1.0))
+    found = float(entry["applied"] * (hyperparameters.learning_rate / entry["at"]) ** entry.get("power", 1.0))
+    return min(found, entry.get("most", found))
 
 
 def _lora(card: Mapping[str, Any], hyperparameters: Hyperparameters) -> LoraPlan:
