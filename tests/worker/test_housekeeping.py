@@ -1,5 +1,6 @@
 """Nothing is kept that nobody can reach any more, and nothing else is touched."""
 
+import json
 import os
 import time
 from datetime import timedelta
@@ -101,7 +102,5 @@ def _names(folder: Path) -> set[str]:
 
 
 def _trust(account: str) -> str:
-    import json
-
     root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "sts:AssumeRole"}
     return json.dumps({"Version": "2012-10-17", "Statement": [root]})
