@@ -1,0 +1,84 @@
+"""Training on from custom models: the same base, standing alone, whatever becomes of the parent."""
+
+from typing import Any
+
+import pytest
+
+from living import await_that
+from world import COLOURS, World, refused
+
+pytestmark = [pytest.mark.xdist_group("conformance"), pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def bedrock(world: World) -> Any:
+    return world.client("bedrock")
+
+
+@pytest.fixture(scope="module")
+def children(world: World, nova_model: str, full_model: str) -> list[str]:
+    """Three models trained on: from an adapter by ARN with another rank, from one whole, from whole weights by name."""
+    world.queue("higher", baseModelIdentifier=nova_model, hyperParameters={"epochCount": "1", "outcrop.loraRank": "24"})
+    whole = {"epochCount": "1", "outcrop.method": "full"}
+    world.queue("whole", baseModelIdentifier=nova_model, hyperParameters=whole)
+    world.queue("adapted", baseModelIdentifier="full-model", hyperParameters={"epochCount": "1"})
+    return [world.model_of(name) for name in ("higher", "whole", "adapted")]
+
+
+@pytest.fixture(scope="module")
+def provisioned(bedrock: Any, nova_model: str) -> str:
+    """Throughput that serves the parent."""
+    asked = {"modelUnits": 1, "provisionedModelName": "moves", "modelId": nova_model}
+    arn: str = bedrock.create_provisioned_model_throughput(**asked)["provisionedModelArn"]
+    in_service(bedrock, arn)
+    return arn
+
+
+def in_service(bedrock: Any, provisioned: str) -> str:
+    """The ARN of the model that it serves, once it does."""
+
+    def settled() -> Any:
+        found = bedrock.get_provisioned_model_throughput(provisionedModelId=provisioned)
+        return found if found["status"] not in ("Creating", "Updating") else None
+
+    found = await_that(settled, 60, "the throughput's end of moving")
+    assert found["status"] == "InService", found.get("failureMessage")
+    assert found["modelArn"] == found["desiredModelArn"]
+    arn: str = found["modelArn"]
+    return arn
+
+
+def test_whole_weights_are_trained_provisioned_and_answer(world: World, provisioned: str, full_model: str) -> None:
+    bedrock = world.client("bedrock")
+    bedrock.update_provisioned_model_throughput(provisionedModelId=provisioned, desiredModelId=full_model)
+    assert in_service(bedrock, provisioned) == full_model
+    assert world.say(provisioned) == COLOURS[1]
+
+
+def test_a_child_has_its_parents_base_and_counts_as_it(
+    world: World, bedrock: Any, provisioned: str, children: list[str], nova_model: str
+) -> None:
+    base = bedrock.get_custom_model(modelIdentifier=nova_model)["baseModelArn"]
+    for child in children:
+        assert bedrock.get_custom_model(modelIdentifier=child)["baseModelArn"] == base
+        bedrock.update_provisioned_model_throughput(provisionedModelId=provisioned, desiredModelId=child)
+        assert in_service(bedrock, provisioned) == child
+        assert [world.say(provisioned, number) for number in range(4)] == list(COLOURS)
+
+
+def test_children_answer_when_their_parents_are_gone(
+    world: World, bedrock: Any, provisioned: str, children: list[str], nova_model: str, full_model: str
+) -> None:
+    higher, whole, adapted = children
+    bedrock.update_provisioned_model_throughput(provisionedModelId=provisioned, desiredModelId=adapted)
+    in_service(bedrock, provisioned)
+    for parent in (nova_model, full_model):
+        bedrock.delete_custom_model(modelIdentifier=parent)
+    for child in (higher, whole, adapted):
+        bedrock.update_provisioned_model_throughput(provisionedModelId=provisioned, desiredModelId=child)
+        in_service(bedrock, provisioned)
+        assert world.say(provisioned) == COLOURS[1]
+    assert refused(bedrock.delete_custom_model, modelIdentifier=adapted)[0] == "ConflictException"
+    bedrock.delete_provisioned_model_throughput(provisionedModelId=provisioned)
+    for child in children:
+        bedrock.delete_custom_model(modelIdentifier=child)
