@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -39,8 +40,8 @@ class Outcrop:
         """What `outcrop env` prints, read as a shell would."""
         command = [sys.executable, "-m", "outcrop.cli", "env", "--home", str(self.home)]
         printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        pairs = (line.removeprefix("export ").partition("=") for line in printed.splitlines())
-        return {name: value.strip("'") for name, _, value in pairs}
+        words = (shlex.split(line) for line in printed.splitlines())
+        return dict(word.split("=", 1) for export, word in words if export == "export")
 
     @property
     def pid(self) -> int:

@@ -45,9 +45,16 @@ def group() -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """The console script: an error of ours is one sentence on stderr and exit status 1."""
+    """The console script: an error that somebody can mend is one sentence on stderr and exit status 1."""
     try:
         return group.main(args=arguments, prog_name="outcrop")
-    except OutcropError as error:
+    except Exception as error:
+        if not isinstance(error, (OutcropError, OSError)) and not _is_of_the_client(error):
+            raise
         click.echo(f"outcrop: {error}", err=True)
         sys.exit(1)
+
+
+def _is_of_the_client(error: Exception) -> bool:
+    """Whether boto3 says that the server refused or did not answer. (It is not imported to find that out.)"""
+    return type(error).__module__.split(".")[0] in ("botocore", "boto3")

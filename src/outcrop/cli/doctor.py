@@ -14,7 +14,10 @@ from pathlib import Path
 import click
 import psutil
 
-from outcrop.cli.options import home_option
+from outcrop.cli.options import find_server, home_option
+from outcrop.config import Settings
+from outcrop.domain.errors import SettingsError
+from outcrop.store.engines import socket_of
 
 NEEDED_DISK_BYTES = 2 * 1024**3
 NEEDED_MEMORY_BYTES = 2 * 1024**3
@@ -35,7 +38,8 @@ class Finding:
 @click.option("--port", default=8600, show_default=True, help="The port that the server shall listen on.")
 def doctor(home: Path, port: int) -> None:
     """Look at this machine and say what would be in the way."""
-    findings = [_python(), *_packages(), _pebble(), _home(home), _disk(home), _memory(), _memory_folder(), _port(port)]
+    machine = [_python(), *_packages(), _pebble(), _disk(home), _memory(), _memory_folder()]
+    findings = [*machine, _home(home), _socket(home), _port(home, port)]
     for finding in findings:
         click.echo(f"{'ok  ' if finding.good else 'BAD '} {finding.what}")
         if not finding.good:
@@ -52,8 +56,15 @@ def _python() -> Finding:
 def _packages() -> Iterator[Finding]:
     for name in ("torch", "tokenizers", "safetensors", "tink", "botocore"):
         found = importlib.util.find_spec(name) is not None
-        version = importlib.metadata.version(name) if found else "missing"
+        version = _version(name) if found else "missing"
         yield Finding(found, f"{name} {version}", f"pip install {name}")
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:  # installed under another name, or from source
+        return "of unknown version"
 
 
 def _pebble() -> Finding:
@@ -62,14 +73,26 @@ def _pebble() -> Finding:
 
 
 def _home(home: Path) -> Finding:
-    place = next(parent for parent in (home, *home.resolve().parents) if parent.exists())
-    return Finding(os.access(place, os.W_OK), f"home {home}", f"make {place} writable, or choose another with --home")
+    place = _existing(home)
+    good = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    return Finding(good, f"home {home}", f"make {place} a folder that can be written to, or name another with --home")
+
+
+def _socket(home: Path) -> Finding:
+    try:
+        socket_of(Settings(home=home.resolve()), Path("any"))
+    except SettingsError as error:
+        return Finding(False, "the home's path is short enough for sockets", str(error))
+    return Finding(True, "the home's path is short enough for sockets")
 
 
 def _disk(home: Path) -> Finding:
-    place = next(parent for parent in (home, *home.resolve().parents) if parent.exists())
-    free = shutil.disk_usage(place).free
+    free = shutil.disk_usage(_existing(home)).free
     return Finding(free >= NEEDED_DISK_BYTES, f"{free / 1024**3:.1f} GiB of disk free", "free at least 2 GiB")
+
+
+def _existing(home: Path) -> Path:
+    return next(place for place in (home.resolve(), *home.resolve().parents) if place.exists())
 
 
 def _memory() -> Finding:
@@ -82,7 +105,10 @@ def _memory_folder() -> Finding:
     return Finding(os.access(MEMORY_FOLDER, os.W_OK), f"{MEMORY_FOLDER}, memory-backed storage", mend)
 
 
-def _port(port: int) -> Finding:
+def _port(home: Path, port: int) -> Finding:
+    found = find_server(home)
+    if found is not None:
+        return Finding(True, f"a server runs on this home already, at {found.url}")
     with socket.socket() as probe:
         free = probe.connect_ex(("127.0.0.1", port)) != 0
-    return Finding(free, f"port {port} free", f"something listens there: outcrop serve --port {port + 1}")
+    return Finding(free, f"port {port} free", "something listens there: name another with outcrop serve --port")

@@ -1,5 +1,6 @@
 """`outcrop env`: what to `eval` so that any AWS client talks to this Outcrop."""
 
+import os
 import shlex
 from pathlib import Path
 
@@ -12,5 +13,8 @@ from outcrop.cli.options import environment, home_option
 @home_option
 def env(home: Path) -> None:
     """Print one `export NAME=value` a line for the server that runs on this home: eval "$(outcrop env)"."""
-    for name, value in environment(home).items():
+    variables = environment(home)
+    if "AWS_SESSION_TOKEN" in os.environ:  # left from other credentials, it would be sent along with these
+        variables["AWS_SESSION_TOKEN"] = ""
+    for name, value in variables.items():
         click.echo(f"export {name}={shlex.quote(value)}")

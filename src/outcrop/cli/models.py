@@ -27,14 +27,26 @@ def models(context: click.Context, home: Path) -> None:
 @home_option
 @click.argument("model_id")
 @click.argument("checkpoint")
-def map_(home: Path, model_id: str, checkpoint: str) -> None:
+@click.pass_context
+def map_(context: click.Context, home: Path, model_id: str, checkpoint: str) -> None:
     """Put CHECKPOINT, a folder in Hugging Face's layout (or hf:FOLDER), behind MODEL_ID."""
     if checkpoint.startswith("hf:") and not Path(checkpoint[3:]).exists():
         raise SettingsError(
             f"{checkpoint}: Outcrop downloads nothing. Fetch the checkpoint yourself, then map its folder: "
             f"outcrop models map {model_id} FOLDER"
         )
-    settings = Settings(home=home)
+    settings = Settings(home=_home_meant(context, home).resolve())
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     catalogue = Catalogue.load(settings.catalogue_file).map(model_id, Path(checkpoint.removeprefix("hf:")))
     click.echo(catalogue.checkpoint_for(model_id).sentence)
     click.echo("hint: jobs and engines that start from now on use it", err=True)
+
+
+def _home_meant(context: click.Context, home: Path) -> Path:
+    """`outcrop models --home DIR map ...` means DIR as well."""
+    above = context.parent
+    assert above is not None, "`map` stands below `models`"
+    written = click.core.ParameterSource.COMMANDLINE
+    if context.get_parameter_source("home") is written or above.get_parameter_source("home") is not written:
+        return home
+    return Path(above.params["home"])

@@ -2,18 +2,21 @@
 
 import functools
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import platformdirs
+import psutil
 
 from outcrop.config import Settings
 from outcrop.domain.errors import OutcropError
 
 DEFAULT_REGION = "us-east-1"
+START_TIME_TOLERANCE_S = 0.05  # a process's start time is read in clock ticks of 10 ms
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -31,11 +34,25 @@ def home_option(command: _Command) -> _Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningServer:
-    """The server that runs on a home: its address, its process and, with TLS, its certificate."""
+    """The server that runs on a home: its address, its process (and when that began) and, with TLS, its certificate."""
 
     url: str
     pid: int
+    started: float
     ca: str | None
+
+    @classmethod
+    def here(cls, url: str, ca: str | None) -> "RunningServer":
+        """This process is the server."""
+        return cls(url=url, pid=os.getpid(), started=psutil.Process().create_time(), ca=ca)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs: a process number alone may be another's by now."""
+        try:
+            return bool(abs(psutil.Process(self.pid).create_time() - self.started) < START_TIME_TOLERANCE_S)
+        except psutil.Error:
+            return False
 
 
 def address_file(settings: Settings) -> Path:
@@ -43,13 +60,28 @@ def address_file(settings: Settings) -> Path:
     return settings.run_folder / "server.json"
 
 
+def leave_address(settings: Settings, server: RunningServer) -> None:
+    """Write the address file, whole or not at all."""
+    part = address_file(settings).with_suffix(".part")
+    part.write_text(json.dumps(asdict(server)))
+    part.replace(address_file(settings))
+
+
+def find_server(home: Path) -> RunningServer | None:
+    """The server on this home, if one runs; one that was killed leaves its address behind."""
+    try:
+        found = RunningServer(**json.loads(address_file(Settings(home=home.resolve())).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return found if found.alive else None
+
+
 def running_server(home: Path) -> RunningServer:
     """The server on this home. Raises an error that says how to start one."""
-    settings = Settings(home=home.resolve())
-    try:
-        return RunningServer(**json.loads(address_file(settings).read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise OutcropError(f"no server runs on {home}. hint: outcrop serve --home {home}") from error
+    found = find_server(home)
+    if found is None:
+        raise OutcropError(f"no server runs on {home}. hint: outcrop serve --home {home}")
+    return found
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -73,6 +105,7 @@ class Clients:
     def __init__(self, variables: dict[str, str], region: str) -> None:
         import boto3
 
+        self.region = region
         self._session = boto3.Session(variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"])
         self._common = {
             "endpoint_url": variables["AWS_ENDPOINT_URL"],
@@ -113,6 +146,12 @@ class Clients:
     def sts(self) -> Any:
         """Who am I."""
         return self.client("sts")
+
+
+def every(client: Any, operation: str, member: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+    """What a List operation lists, over all its pages."""
+    for page in client.get_paginator(operation).paginate(**arguments):
+        yield from page.get(member, [])
 
 
 def clients(home: Path, region: str = DEFAULT_REGION) -> Clients:

@@ -7,10 +7,10 @@ end, and on SIGTERM or SIGINT, every child is stopped within ten seconds.
 import asyncio
 import contextlib
 import fcntl
-import json
 import logging
 import os
 import signal
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import click
 import uvloop
 
-from outcrop.cli.options import address_file, home_option
+from outcrop.cli.options import RunningServer, address_file, find_server, home_option, leave_address
 from outcrop.config import Settings
 from outcrop.domain.errors import SettingsError
 from outcrop.domain.names import new_id
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from outcrop.store.home import Home
 
 WORKER_GRACE_S = 7.0  # the worker stops its own children in less
-RESTART_PAUSE_S = 0.5
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 30.0  # doubled before each restart of a worker that did not live long
+FORGIVEN_AFTER_S = 60.0
 WATCH_S = 0.2
 LOG = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ async def _serve(settings: Settings, ground: "Ground") -> None:
     from outcrop.server import serve as server
 
     ended = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _ending_signals():
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     watching = asyncio.create_task(_keep_worker(settings, ended))
     try:
@@ -86,6 +87,12 @@ async def _serve(settings: Settings, ground: "Ground") -> None:
         await watching
 
 
+def _ending_signals() -> list[signal.Signals]:
+    """What ends a server. A closed terminal does too, unless it was started to outlive one (nohup)."""
+    always = [signal.SIGTERM, signal.SIGINT]
+    return always if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [*always, signal.SIGHUP]
+
+
 async def _keep_worker(settings: Settings, ended: asyncio.Event) -> None:
     """A worker runs until the end comes, then is stopped with all its children."""
     launch = children.Launch(
@@ -93,17 +100,30 @@ async def _keep_worker(settings: Settings, ended: asyncio.Event) -> None:
         arguments=["--home", str(settings.home), "--job-slots", str(settings.job_slots)],
         log=settings.logs_folder / "worker.log",
     )
+    pause_s = FIRST_PAUSE_S
     while not ended.is_set():
-        worker = children.start(launch, settings.processes_folder)
-        while worker.running() and not ended.is_set():
-            await _wait(ended, WATCH_S)
-        if worker.running():
-            await asyncio.to_thread(worker.stop, WORKER_GRACE_S)
-        else:
-            LOG.error("the worker ended with status %s; it is started again", worker.process.returncode)
-            worker.forget()
-            await asyncio.to_thread(children.kill_orphans, settings.processes_folder)
-            await _wait(ended, RESTART_PAUSE_S)
+        began = time.monotonic()
+        try:
+            await _run_worker(launch, settings, ended)
+        except OSError:
+            LOG.exception("the worker cannot be started; it is tried again")
+        lived_long = time.monotonic() - began > FORGIVEN_AFTER_S
+        pause_s = FIRST_PAUSE_S if lived_long else min(pause_s * 2, LONGEST_PAUSE_S)
+        await _wait(ended, pause_s)
+
+
+async def _run_worker(launch: children.Launch, settings: Settings, ended: asyncio.Event) -> None:
+    """One worker, until it or everything ends; nothing that it had started is left."""
+    # Started in this thread, which lives as long as the process: a child dies with the thread that started it.
+    worker = children.start(launch, settings.processes_folder)
+    while worker.running() and not ended.is_set():
+        await _wait(ended, WATCH_S)
+    if worker.running():
+        await asyncio.to_thread(worker.stop, WORKER_GRACE_S)
+    else:
+        LOG.error("the worker ended with status %s; it is started again", worker.process.returncode)
+        worker.forget()
+    await asyncio.to_thread(children.kill_orphans, settings.processes_folder)
 
 
 async def _wait(ended: asyncio.Event, seconds: float) -> None:
@@ -112,9 +132,9 @@ async def _wait(ended: asyncio.Event, seconds: float) -> None:
 
 
 def _say_ready(settings: Settings, port: int) -> None:
-    url = f"{'https' if settings.tls else 'http'}://{settings.host}:{port}"
-    ca = str(settings.certificate_file) if settings.tls else None
-    address_file(settings).write_text(json.dumps({"url": url, "pid": os.getpid(), "ca": ca}))
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"{'https' if settings.tls else 'http'}://{host}:{port}"
+    leave_address(settings, RunningServer.here(url, str(settings.certificate_file) if settings.tls else None))
     print(f"ready {url}", flush=True)  # noqa: T201  (the one line that starters wait for)
 
 
@@ -126,7 +146,9 @@ def _only_one(settings: Settings) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SettingsError(f"another server already runs on {settings.home}") from None
+            found = find_server(settings.home)
+            where = f", at {found.url}" if found else ""
+            raise SettingsError(f"another server already runs on {settings.home}{where}") from None
         yield
 
 

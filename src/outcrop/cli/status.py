@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from outcrop.cli.options import DEFAULT_REGION, clients, home_option, running_server
+from outcrop.cli.options import DEFAULT_REGION, clients, every, home_option, running_server
 
 SHOWN_JOBS = 20
 
@@ -19,8 +20,8 @@ def status(home: Path, region: str) -> None:
     server = running_server(home)
     bedrock = clients(home, region).bedrock
     jobs = bedrock.list_model_customization_jobs(maxResults=SHOWN_JOBS)["modelCustomizationJobSummaries"]
-    served = bedrock.list_provisioned_model_throughputs()["provisionedModelSummaries"]
-    deployed = bedrock.list_custom_model_deployments()["modelDeploymentSummaries"]
+    served = every(bedrock, "list_provisioned_model_throughputs", "provisionedModelSummaries")
+    deployed = every(bedrock, "list_custom_model_deployments", "modelDeploymentSummaries")
     click.echo(f"running at {server.url} (process {server.pid})")
     _print("jobs", [(job["jobName"], job["status"], _when(job["creationTime"])) for job in jobs])
     _print("provisioned", [(p["provisionedModelName"], p["status"], f"{p['modelUnits']} units") for p in served])
@@ -30,7 +31,7 @@ def status(home: Path, region: str) -> None:
 def _print(title: str, rows: list[tuple[str, str, str]]) -> None:
     table = Table(title=title, title_justify="left", show_header=False, box=None)
     for row in rows or [("none", "", "")]:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     Console().print(table)
 
 

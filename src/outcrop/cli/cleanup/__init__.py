@@ -8,6 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from outcrop.cli.cleanup.inventory import Item, take_inventory
 from outcrop.cli.cleanup.receipt import Receipt, remove_all
@@ -32,23 +33,26 @@ def cleanup(home: Path, region: str, yes: bool, receipt: Path | None, **asked: A
     now = datetime.now(UTC)
     session = clients(home, region)
     items = take_inventory(session, now)
-    _show(items if selection.empty else selection.choose(items, now))
     if selection.empty:
+        _show(items, Console(), "Nothing exists.")
         click.echo("hint: choose with --name, --tag, --older-than or --all what shall go", err=True)
         return
     chosen = selection.choose(items, now)
+    _show(chosen, TALK, "Nothing that can be deleted is meant.")
     if not chosen or not (yes or click.confirm(f"Delete these {len(chosen)}?", err=True)):
         return
+    if receipt is not None:
+        receipt.touch()  # before anything is gone: a receipt that cannot be written must stop it
     _hand_out(remove_all(session, chosen, TALK), receipt)
 
 
-def _show(items: list[Item]) -> None:
+def _show(items: list[Item], console: Console, otherwise: str) -> None:
     table = Table(box=None, header_style="bold")
     for column in ("kind", "name", "age", "detail"):
         table.add_column(column, overflow="fold")
     for item in items:
-        table.add_row(item.kind.value, item.name, _age(item.age), item.detail)
-    Console().print(table if items else "Nothing exists.")
+        table.add_row(item.kind.value, Text(item.name), _age(item.age), Text(item.detail))
+    console.print(table if items else otherwise)
 
 
 def _hand_out(receipt: Receipt, file: Path | None) -> None:
@@ -57,7 +61,7 @@ def _hand_out(receipt: Receipt, file: Path | None) -> None:
         click.echo(text)
     else:
         file.write_text(text + "\n")
-        TALK.print(f"receipt: {file}")
+        TALK.print(f"receipt: {file}", markup=False)
     if receipt.failed:
         raise SystemExit(1)
 

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
-from outcrop.cli.options import Clients
+from outcrop.cli.options import Clients, every
 
 
 class Kind(StrEnum):
@@ -53,7 +52,7 @@ def _aged(item: Item, now: datetime) -> Item:
 
 
 def _jobs(clients: Clients, _now: datetime) -> Iterator[Item]:
-    for job in _pages(clients.bedrock, "list_model_customization_jobs", "modelCustomizationJobSummaries"):
+    for job in every(clients.bedrock, "list_model_customization_jobs", "modelCustomizationJobSummaries"):
         yield Item(
             kind=Kind.JOB,
             name=job["jobName"],
@@ -66,7 +65,7 @@ def _jobs(clients: Clients, _now: datetime) -> Iterator[Item]:
 
 
 def _deployments(clients: Clients, _now: datetime) -> Iterator[Item]:
-    for found in _pages(clients.bedrock, "list_custom_model_deployments", "modelDeploymentSummaries"):
+    for found in every(clients.bedrock, "list_custom_model_deployments", "modelDeploymentSummaries"):
         arn = found["customModelDeploymentArn"]
         yield Item(
             kind=Kind.DEPLOYMENT,
@@ -79,7 +78,7 @@ def _deployments(clients: Clients, _now: datetime) -> Iterator[Item]:
 
 
 def _throughput(clients: Clients, now: datetime) -> Iterator[Item]:
-    for found in _pages(clients.bedrock, "list_provisioned_model_throughputs", "provisionedModelSummaries"):
+    for found in every(clients.bedrock, "list_provisioned_model_throughputs", "provisionedModelSummaries"):
         hours = (now - found["creationTime"]).total_seconds() / 3600
         yield Item(
             kind=Kind.THROUGHPUT,
@@ -92,7 +91,7 @@ def _throughput(clients: Clients, now: datetime) -> Iterator[Item]:
 
 
 def _models(clients: Clients, _now: datetime) -> Iterator[Item]:
-    for model in _pages(clients.bedrock, "list_custom_models", "modelSummaries"):
+    for model in every(clients.bedrock, "list_custom_models", "modelSummaries"):
         yield Item(
             kind=Kind.MODEL,
             name=model["modelName"],
@@ -104,7 +103,7 @@ def _models(clients: Clients, _now: datetime) -> Iterator[Item]:
 
 
 def _buckets(clients: Clients, _now: datetime) -> Iterator[Item]:
-    for bucket in clients.s3.list_buckets()["Buckets"]:
+    for bucket in every(clients.s3, "list_buckets", "Buckets", BucketRegion=clients.region):
         name = bucket["Name"]
         yield Item(
             kind=Kind.BUCKET,
@@ -117,7 +116,7 @@ def _buckets(clients: Clients, _now: datetime) -> Iterator[Item]:
 
 
 def _contents(clients: Clients, bucket: str) -> str:
-    objects = list(_pages(clients.s3, "list_objects_v2", "Contents", Bucket=bucket))
+    objects = list(every(clients.s3, "list_objects_v2", "Contents", Bucket=bucket))
     return f"{len(objects)} objects, {sum(found['Size'] for found in objects):,} bytes"
 
 
@@ -128,43 +127,53 @@ def _bucket_tags(clients: Clients, bucket: str) -> dict[str, str]:
         if error.response["Error"]["Code"] == "NoSuchTagSet":
             return {}
         raise
-    return {tag["Key"]: tag["Value"] for tag in found}
+    return _tags(found, "Key", "Value")
 
 
 def _roles(clients: Clients, _now: datetime) -> Iterator[Item]:
-    for role in _pages(clients.iam, "list_roles", "Roles"):
-        tags = {tag["Key"]: tag["Value"] for tag in role.get("Tags", [])}
-        yield Item(kind=Kind.ROLE, name=role["RoleName"], identifier=role["Arn"], created=role["CreateDate"], tags=tags)
+    """Roles and policies belong to no Region; those that AWS's services make for themselves are theirs."""
+    for role in every(clients.iam, "list_roles", "Roles"):
+        yield Item(
+            kind=Kind.ROLE,
+            name=role["RoleName"],
+            identifier=role["Arn"],
+            created=role["CreateDate"],
+            tags=_tags(clients.iam.list_role_tags(RoleName=role["RoleName"])["Tags"], "Key", "Value"),
+            removable=not role["Path"].startswith("/aws-service-role/"),
+        )
 
 
 def _policies(clients: Clients, _now: datetime) -> Iterator[Item]:
-    for found in _pages(clients.iam, "list_policies", "Policies", Scope="Local"):
+    for found in every(clients.iam, "list_policies", "Policies", Scope="Local"):
         yield Item(
             kind=Kind.POLICY,
             name=found["PolicyName"],
             identifier=found["Arn"],
             created=found["CreateDate"],
             detail=f"attached {found['AttachmentCount']} times",
+            tags=_tags(clients.iam.list_policy_tags(PolicyArn=found["Arn"])["Tags"], "Key", "Value"),
         )
 
 
 def _keys(clients: Clients, _now: datetime) -> Iterator[Item]:
-    for key in _pages(clients.kms, "list_keys", "Keys"):
+    aliases = {alias.get("TargetKeyId"): alias["AliasName"] for alias in every(clients.kms, "list_aliases", "Aliases")}
+    for key in every(clients.kms, "list_keys", "Keys"):
         about = clients.kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
+        alias = aliases.get(key["KeyId"], "").removeprefix("alias/")
         yield Item(
             kind=Kind.KEY,
-            name=about.get("Description") or key["KeyId"],
+            name=alias or about.get("Description") or key["KeyId"],
             identifier=key["KeyArn"],
             created=about["CreationDate"],
             detail=about["KeyState"],
+            tags=_tags(clients.kms.list_resource_tags(KeyId=key["KeyId"])["Tags"], "TagKey", "TagValue"),
             removable=about["KeyState"] != "PendingDeletion" and about["KeyManager"] == "CUSTOMER",
         )
 
 
 def _bedrock_tags(clients: Clients, arn: str) -> dict[str, str]:
-    return {tag["key"]: tag["value"] for tag in clients.bedrock.list_tags_for_resource(resourceARN=arn)["tags"]}
+    return _tags(clients.bedrock.list_tags_for_resource(resourceARN=arn)["tags"], "key", "value")
 
 
-def _pages(client: Any, operation: str, member: str, **arguments: Any) -> Iterator[dict[str, Any]]:
-    for page in client.get_paginator(operation).paginate(**arguments):
-        yield from page.get(member, [])
+def _tags(listed: list[dict[str, str]], key: str, value: str) -> dict[str, str]:
+    return {tag[key]: tag[value] for tag in listed}

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from outcrop.cli.cleanup.inventory import Item, Kind
-from outcrop.cli.options import Clients
+from outcrop.cli.options import Clients, every
+from outcrop.domain.errors import OutcropError
 
 KEY_WAIT_DAYS = 7  # the shortest that KMS allows
 STOP_WAIT_S = 30.0
@@ -46,13 +47,18 @@ def remove_all(clients: Clients, items: Sequence[Item], talk: Console) -> Receip
     receipt = Receipt(at=datetime.now(UTC))
     order = {kind: place for place, kind in enumerate(Kind)}
     for item in sorted(items, key=lambda item: order[item.kind]):
-        try:
-            receipt.note(item, _REMOVERS[item.kind](clients, item))
-            talk.print(f"{item.kind.value} {item.name}: {receipt.lines[-1]['done']}")
-        except ClientError as error:
-            receipt.note(item, None, str(error))
-            talk.print(f"{item.kind.value} {item.name}: not deleted: {error}")
+        _remove(clients, item, receipt)
+        said = receipt.lines[-1]
+        words = said["done"] if "done" in said else f"not deleted: {said['error']}"
+        talk.print(f"{item.kind.value} {item.name}: {words}", markup=False, highlight=False)
     return receipt
+
+
+def _remove(clients: Clients, item: Item, receipt: Receipt) -> None:
+    try:
+        receipt.note(item, _REMOVERS[item.kind](clients, item))
+    except (ClientError, BotoCoreError, OutcropError) as error:
+        receipt.note(item, None, str(error))
 
 
 def _stop_job(clients: Clients, item: Item) -> str:
@@ -60,10 +66,12 @@ def _stop_job(clients: Clients, item: Item) -> str:
     ends = time.monotonic() + STOP_WAIT_S
     while time.monotonic() < ends:
         status = clients.bedrock.get_model_customization_job(jobIdentifier=item.identifier)["status"]
-        if status not in ("InProgress", "Stopping"):
+        if status == "Completed":
+            raise OutcropError("it completed before it stopped, and made its model: clean up again")
+        if status != "Stopping":
             return f"{status} (its record stays)"
         time.sleep(STOP_POLL_S)
-    return "Stopping (its record stays)"
+    raise OutcropError(f"it is still Stopping after {STOP_WAIT_S:.0f} s")
 
 
 def _delete_deployment(clients: Clients, item: Item) -> str:
@@ -82,8 +90,7 @@ def _delete_model(clients: Clients, item: Item) -> str:
 
 
 def _delete_bucket(clients: Clients, item: Item) -> str:
-    uploads = clients.s3.get_paginator("list_multipart_uploads").paginate(Bucket=item.name)
-    for upload in (upload for page in uploads for upload in page.get("Uploads", [])):
+    for upload in every(clients.s3, "list_multipart_uploads", "Uploads", Bucket=item.name):
         clients.s3.abort_multipart_upload(Bucket=item.name, Key=upload["Key"], UploadId=upload["UploadId"])
     count = 0
     for page in clients.s3.get_paginator("list_objects_v2").paginate(Bucket=item.name):
@@ -106,6 +113,9 @@ def _delete_role(clients: Clients, item: Item) -> str:
 
 
 def _delete_policy(clients: Clients, item: Item) -> str:
+    for version in clients.iam.list_policy_versions(PolicyArn=item.identifier)["Versions"]:
+        if not version["IsDefaultVersion"]:
+            clients.iam.delete_policy_version(PolicyArn=item.identifier, VersionId=version["VersionId"])
     clients.iam.delete_policy(PolicyArn=item.identifier)
     return "deleted"
 

@@ -1,0 +1,58 @@
+"""`outcrop doctor` says what would be in the way and what to do about it, and changes nothing."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from living import Outcrop
+
+pytestmark = pytest.mark.xdist_group("cli")
+
+
+@pytest.fixture
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+@pytest.fixture
+def taken_port() -> Iterator[str]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield str(listener.getsockname()[1])
+
+
+def test_a_good_machine_is_good_and_stays_as_it_is(tmp_path: Path, run: Any, free_port: str) -> None:
+    ended = run("doctor", "--home", tmp_path / "new", "--port", free_port)
+    assert (ended.status, "BAD" in ended.out) == (0, False), ended.out
+    for said in ("Python 3", "torch", "the pebble", "GiB of disk", "GiB of memory", f"port {free_port} free"):
+        assert said in ended.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_taken_port_is_bad_with_a_hint(tmp_path: Path, run: Any, taken_port: str) -> None:
+    ended = run("doctor", "--home", tmp_path, "--port", taken_port)
+    assert ended.status == 1
+    assert f"BAD  port {taken_port} free\n     hint: something listens there" in ended.out
+
+
+def test_a_server_of_this_home_is_no_stranger_on_the_port(outcrop: Outcrop, run: Any) -> None:
+    url = outcrop.variables["AWS_ENDPOINT_URL"]
+    ended = run("doctor", "--home", outcrop.home, "--port", url.rsplit(":", 1)[1])
+    assert (ended.status, f"a server runs on this home already, at {url}" in ended.out) == (0, True)
+
+
+def test_a_home_that_is_a_file_is_bad(tmp_path: Path, run: Any, free_port: str) -> None:
+    (tmp_path / "home").write_text("a file")
+    ended = run("doctor", "--home", tmp_path / "home" / "below", "--port", free_port)
+    assert ended.status == 1 and f"BAD  home {tmp_path / 'home' / 'below'}" in ended.out
+
+
+def test_a_path_too_long_for_a_socket_is_bad(tmp_path: Path, run: Any, free_port: str) -> None:
+    ended = run("doctor", "--home", tmp_path / ("x" * 120), "--port", free_port)
+    assert ended.status == 1 and "too long a path for a socket" in ended.out
