@@ -189,7 +189,7 @@ def _translated(card: Mapping[str, Any], family: str, hyperparameters: Hyperpara
     if entry is None:
         return hyperparameters.learning_rate * hyperparameters.learning_rate_unit
     found = float(entry["applied"] * (hyperparameters.learning_rate / entry["at"]) ** entry.get("power", 1.0))
-    return min(found, entry.get("most", found))
+    return min(found, float(entry.get("most", found)))
 
 
 def _lora(card: Mapping[str, Any], hyperparameters: Hyperparameters) -> LoraPlan:
