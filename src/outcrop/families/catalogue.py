@@ -184,12 +184,17 @@ def _json_object(file: Path) -> dict[str, Any]:
 
 
 def _translated(card: Mapping[str, Any], family: str, hyperparameters: Hyperparameters) -> float:
-    """applied x (rate / at) ** power, at most `most`: a power below 1 squeezes a family's range into what it bears."""
+    """applied x (rate / at) ** power, at most `most`, x batch size ** batch_power.
+
+    A power below 1 squeezes a family's range into what the checkpoint bears. Larger batches bear, and with their fewer
+    steps need, a higher rate: about the square root of their size.
+    """
     entry = card.get("learning_rate", {}).get(family)
     if entry is None:
         return hyperparameters.learning_rate * hyperparameters.learning_rate_unit
     found = float(entry["applied"] * (hyperparameters.learning_rate / entry["at"]) ** entry.get("power", 1.0))
-    return min(found, float(entry.get("most", found)))
+    batch = float(hyperparameters.batch_size ** entry.get("batch_power", 0.0))
+    return min(found, float(entry.get("most", found))) * batch
 
 
 def _lora(card: Mapping[str, Any], hyperparameters: Hyperparameters) -> LoraPlan:
