@@ -108,7 +108,7 @@ def test_a_card_says_what_rate_a_checkpoint_bears_at_most(tmp_path):
 def test_a_larger_batch_takes_a_higher_rate_where_the_card_says_so(tmp_path):
     claude = MODELS["anthropic.claude-haiku-4-5-20251001"]
     card = {"learning_rate": {"claude": {"at": 1.0, "applied": 1e-3, "most": 1e-3, "batch_power": 0.5}}}
-    folder = checkpoint_folder(tmp_path, card)
+    folder = checkpoint_folder(tmp_path / "pebble", card)
     sent = check_hyperparameters(claude, FINE_TUNING, {"batchSize": "16", "learningRateMultiplier": "1.5"})
     assert checkpoint(folder).applied(claude, sent).learning_rate == pytest.approx(4e-3)
 
