@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from living import Outcrop, claude_row, jsonl, make_role, nova_row, wait_for_job
+from living import Outcrop, jsonl, make_role, nova_row, wait_for_job
 
 BUCKET = "conformance"
 NOVA = "amazon.nova-micro-v1:0:128k"
@@ -44,7 +44,6 @@ class World:
         outcrop.client("s3").create_bucket(Bucket=BUCKET)
         world = cls(outcrop, make_role(outcrop, BUCKET))
         world.put("nova.jsonl", jsonl([{**nova_row(*fact), "system": SYSTEM} for fact in facts()]))
-        world.put("claude.jsonl", jsonl([claude_row(*fact) for fact in facts()]))
         return world
 
     def client(self, service: str, region: str = "us-east-1") -> Any:
@@ -64,7 +63,7 @@ class World:
             "baseModelIdentifier": NOVA,
             "trainingDataConfig": {"s3Uri": f"s3://{BUCKET}/nova.jsonl"},
             "outputDataConfig": {"s3Uri": f"s3://{BUCKET}/out/"},
-            "hyperParameters": {"epochCount": "2"},
+            "hyperParameters": {"epochCount": "3"},
         }
         return {**usual, **other}
 

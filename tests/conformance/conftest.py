@@ -29,4 +29,4 @@ def nova_model(world: World) -> str:
 @pytest.fixture(scope="session")
 def full_model(world: World) -> str:
     """The same, every weight trained."""
-    return world.taught("full", hyperParameters={"epochCount": "2", "outcrop.method": "full"})
+    return world.taught("full", hyperParameters={"epochCount": "3", "outcrop.method": "full"})

@@ -81,6 +81,7 @@ def _job(world: World, ask: Checked) -> str:
     asked = world.request(
         "answers",
         customModelKmsKeyId="alias/answers",
+        hyperParameters={"epochCount": "1"},
         customModelTags=[{"key": "a", "value": "b"}],
         validationDataConfig={"validators": [{"s3Uri": f"s3://{BUCKET}/nova.jsonl"}]},
         vpcConfig={"subnetIds": ["subnet-1"], "securityGroupIds": ["sg-1"]},

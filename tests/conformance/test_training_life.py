@@ -17,12 +17,10 @@ def bedrock(world: World) -> Any:
 
 @pytest.fixture(scope="module")
 def children(world: World, nova_model: str, full_model: str) -> list[str]:
-    """Three models trained on: from an adapter by ARN with another rank, from one whole, from whole weights by name."""
+    """Two models trained on: from an adapter by its ARN, with another rank, and from whole weights by their name."""
     world.queue("higher", baseModelIdentifier=nova_model, hyperParameters={"epochCount": "1", "outcrop.loraRank": "24"})
-    whole = {"epochCount": "1", "outcrop.method": "full"}
-    world.queue("whole", baseModelIdentifier=nova_model, hyperParameters=whole)
     world.queue("adapted", baseModelIdentifier="full-model", hyperParameters={"epochCount": "1"})
-    return [world.model_of(name) for name in ("higher", "whole", "adapted")]
+    return [world.model_of(name) for name in ("higher", "adapted")]
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +67,12 @@ def test_a_child_has_its_parents_base_and_counts_as_it(
 def test_children_answer_when_their_parents_are_gone(
     world: World, bedrock: Any, provisioned: str, children: list[str], nova_model: str, full_model: str
 ) -> None:
-    higher, whole, adapted = children
+    higher, adapted = children
     bedrock.update_provisioned_model_throughput(provisionedModelId=provisioned, desiredModelId=adapted)
     in_service(bedrock, provisioned)
     for parent in (nova_model, full_model):
         bedrock.delete_custom_model(modelIdentifier=parent)
-    for child in (higher, whole, adapted):
+    for child in (higher, adapted):
         bedrock.update_provisioned_model_throughput(provisionedModelId=provisioned, desiredModelId=child)
         in_service(bedrock, provisioned)
         assert world.say(provisioned) == COLOURS[1]
