@@ -30,12 +30,19 @@ class Patience:
 async def reach(
     call: Call, checkpoint: Path, ask: Callable[[EngineClient], Awaitable[Result]], patience: Patience | None = None
 ) -> Result:
-    """What `ask` gives, once the checkpoint's engine answers. Raises ModelNotReadyException where that takes long."""
+    """What `ask` gives, once the checkpoint's engine answers. Raises ModelNotReadyException where that takes long.
+
+    An engine that has just started may answer before it holds all that is in service: that is waited for, too.
+    """
     client = client_for(engines.socket_of(call.ground.settings, checkpoint))
     try:
         return await ask(client)
     except EngineAway:
-        return await _wait_and_ask(call, checkpoint, lambda: ask(client), patience or Patience())
+        pass
+    except ModelNotReadyException:
+        if not await asyncio.to_thread(_is_loading, call, checkpoint):
+            raise
+    return await _wait_and_ask(call, checkpoint, lambda: ask(client), patience or Patience())
 
 
 async def _wait_and_ask(
@@ -50,7 +57,17 @@ async def _wait_and_ask(
             return await ask()
         except EngineAway:
             continue
+        except ModelNotReadyException:
+            if not await asyncio.to_thread(_is_loading, call, checkpoint):
+                raise
     raise ModelNotReadyException("The model's engine is still starting. Try again in a few seconds.")
+
+
+def _is_loading(call: Call, checkpoint: Path) -> bool:
+    """Whether the worker has yet to hand this engine what it is to hold."""
+    with call.ground.database.read() as connection:
+        found = engines.find(connection, checkpoint)
+    return found is not None and found.state is EngineState.STARTING
 
 
 def _wish(call: Call, checkpoint: Path, ends: list[str]) -> None:
