@@ -45,3 +45,21 @@ def test_a_refusal_is_not_tried_again(world: World, service: str) -> None:
     asked = {"RetiringPrincipal": "arn:aws:iam::123456789012:root"} if service == "kms" else {}
     refused(getattr(client, {**calls, **others}[service]), **asked)
     assert len(sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [
+        ("logs", "describe_log_groups"),
+        ("cloudwatch", "list_metrics"),
+        ("sagemaker", "list_models"),
+        ("lambda", "list_functions"),
+        ("ec2", "describe_vpcs"),
+        ("sqs", "list_queues"),
+        ("dynamodb", "list_tables"),
+    ],
+)
+def test_a_service_that_outcrop_has_not_is_named(world: World, service: str, operation: str) -> None:
+    code, status, message = refused(getattr(world.client(service), operation))
+    assert (code, status) == ("NotImplemented", 501)
+    assert "Outcrop does not serve" in message

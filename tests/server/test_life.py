@@ -94,10 +94,11 @@ def test_no_signature_is_a_403_in_the_dialect_of_the_path(in_process: Make, serv
 
 
 @pytest.mark.parametrize("service", SERVED_AT)
-def test_a_wrong_scope_is_a_403(in_process: Make, service: str) -> None:
+def test_a_scope_of_a_service_that_is_not_here_is_refused_by_its_name(in_process: Make, service: str) -> None:
     method, path, headers, body = SERVED_AT[service]
     answer = in_process({}).signed("ec2", method, path, body=body, **headers)
-    assert answer.status == 403
+    assert (answer.status, code_of(answer)) == (501, "NotImplemented")
+    assert b"does not serve ec2" in answer.body
 
 
 @pytest.mark.parametrize(("path", "code"), [("/custom-models", "AccessDeniedException"), ("/a-bucket", "AccessDenied")])

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from outcrop import identity, wire
+from outcrop.domain.errors import Fault
 from outcrop.identity import Identity
 from outcrop.server.bodies import read_whole
 from outcrop.server.calling import Calling
@@ -12,6 +13,8 @@ from outcrop.server.incoming import Incoming
 from outcrop.server.s3_bodies import s3_body, with_hoisted_headers
 from outcrop.services.call import Call, Ground, Principal
 from outcrop.store import identities
+
+FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Life:
     async def live(self, request: Incoming) -> wire.Response:
         """The answer to a request. Raises a Fault, which is an answer too, or HungUp where nobody waits for one."""
         service = identify(request)
+        refuse_foreign(request)
         body = await self.receive(request, service)
         caller = self.authenticate(request, service, body)
         asked = self.route(request, service, body)
@@ -95,12 +99,27 @@ class Life:
 
 
 def identify(request: Incoming) -> wire.Service:
-    """Which service is meant: what the credential is scoped to, else what the request looks like."""
+    """Which service is meant: what the credential is scoped to, else what the request looks like.
+
+    For a service that Outcrop has not, it is one that speaks the same dialect.
+    """
     signed = request.signed
-    asked = signed.method, signed.path, signed.headers
-    service = wire.service_for(_claimed_name(signed), *asked) or wire.service_for(None, *asked)
-    assert service is not None, "a guess always names one"
-    return service
+    name = _claimed_name(signed)
+    service = wire.service_for(name, signed.method, signed.path, signed.headers)
+    return service or wire.service(_dialect_of(signed))
+
+
+def refuse_foreign(request: Incoming) -> None:
+    """Refuse a request that is signed for a service that Outcrop has not."""
+    name = _claimed_name(request.signed)
+    if name is not None and wire.service_for(name, "GET", "/", {}) is None:
+        raise Fault("NotImplemented", f"Outcrop does not serve {name}.")
+
+
+def _dialect_of(signed: identity.SignedRequest) -> str:
+    if "x-amz-target" in signed.headers:
+        return "kms"
+    return "sts" if signed.headers.get("content-type", "").startswith(FORM) else "bedrock"
 
 
 def _claimed_name(signed: identity.SignedRequest) -> str | None:
