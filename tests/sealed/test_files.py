@@ -3,6 +3,7 @@
 import io
 import os
 import random
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -251,3 +252,19 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, counts: Any) -> None
         [sys.executable, "-c", MEASURE, str(tmp_path / "f"), str(size)], capture_output=True, check=True
     )
     assert int(done.stdout) < 12 << 10  # KiB
+
+
+@pytest.mark.parametrize("size", [5_000, PIECE_BYTES + 5_000])
+def test_a_full_disk_is_said_as_such_and_leaves_nothing(tmp_path: Path, size: int) -> None:
+    """The kernel refuses this process any file beyond a limit, as a full disk would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1000, hard))
+    try:
+        with (
+            pytest.raises(OSError, match="File too large"),
+            SealedWriter(tmp_path / "full", KEY, CONTEXT) as writer,
+        ):
+            writer.write(bytes(size))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir())

@@ -1,6 +1,7 @@
 """Children are stopped whole, and what a crash left behind is killed by the next start."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -93,3 +94,17 @@ def test_the_log_of_a_child_is_private(tmp_path: Path, monkeypatch: pytest.Monke
     assert (tmp_path / "child.log").stat().st_mode & 0o077 == 0
     child.stop()
     _close(child)
+
+
+LIFELINE = "from outcrop.domain.lifeline import die_with_parent; die_with_parent(); print('alive')"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's lifeline is Linux's")
+@pytest.mark.parametrize(("parent", "status"), [("1", -9), (str(os.getpid()), 0), (None, 0)])
+def test_a_child_ends_itself_where_its_parent_is_gone_already_and_nowhere_else(parent: str | None, status: int) -> None:
+    """Named parents count, not process 1: in a container the parent may be process 1."""
+    environment = {name: value for name, value in os.environ.items() if name != "OUTCROP_PARENT"}
+    if parent is not None:
+        environment["OUTCROP_PARENT"] = parent
+    ended = subprocess.run([sys.executable, "-c", LIFELINE], env=environment, capture_output=True)
+    assert ended.returncode == status

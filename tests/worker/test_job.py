@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import logging
+import resource
 import shutil
 import threading
 from pathlib import Path
@@ -384,6 +385,20 @@ def test_a_name_taken_meanwhile_fails_the_job_and_leaves_no_files(scene: Any) ->
     attempts.run(scene.ground, claimed, scene.closing)
     job = scene.job("twin")
     assert job.failure_message == "The custom model's name was taken while the job ran."
+    assert not scene.ground.model_folder(job.id).exists()
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="prlimit is Linux's")
+def test_a_model_that_does_not_fit_on_the_disk_fails_the_job_with_the_systems_words(scene: Any) -> None:
+    """The kernel refuses the training child any file of more than 50 kB, as a full disk would."""
+    job = scene.queue("large")
+    running = threading.Thread(target=attempts.run, args=(scene.ground, scene.claim(), scene.closing))
+    running.start()
+    records = scene.ground.settings.processes_folder
+    (record,) = await_that(lambda: list(records.glob("*.json")), 30, "a training child")
+    resource.prlimit(int(record.stem), resource.RLIMIT_FSIZE, (50_000, 50_000))
+    running.join()
+    assert "cannot be written: File too large" in (scene.job("large").failure_message or "")
     assert not scene.ground.model_folder(job.id).exists()
 
 

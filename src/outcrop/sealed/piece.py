@@ -81,10 +81,14 @@ def plain_size(sealed: int) -> int | None:
 
 
 class KeptOpen(io.RawIOBase):
-    """A file to write to that outlives Tink's stream, which closes what it is given."""
+    """A file to write to that outlives Tink's stream, which closes what it is given.
+
+    `failure` is what the file raised (a full disk): Tink would only say that writing failed.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self.failure: OSError | None = None
 
     def writable(self) -> bool:
         """Always."""
@@ -92,4 +96,8 @@ class KeptOpen(io.RawIOBase):
 
     def write(self, data: bytes) -> int:  # type: ignore[override]  # Tink hands over bytes, never another buffer
         """Write to the file beneath."""
-        return self._file.write(data)
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.failure = error
+            raise

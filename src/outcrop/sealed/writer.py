@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tink import TinkError
+
 from outcrop.sealed import piece
 
 PARTIAL_SUFFIX = ".partial"  # what a killed writer leaves behind ends with this; a sweeper may remove it
@@ -56,8 +58,8 @@ class SealedWriter:
             if kind is None:
                 self._publish()
         finally:
+            self._partial.unlink(missing_ok=True)  # before the file is closed: that fails where the disk is full
             self._file.close()
-            self._partial.unlink(missing_ok=True)
 
     def _publish(self) -> None:
         self._seal_held(last=True)
@@ -69,12 +71,13 @@ class SealedWriter:
 
     def _seal_held(self, *, last: bool) -> None:
         bound = piece.binding(self._file_id, self._number, len(self._held), last, self._context)
-        with (
-            self._aead.new_encrypting_stream(piece.KeptOpen(self._file), bound) as stream,
-            memoryview(self._held) as held,
-        ):
-            for start in range(0, len(held), _STEP):
-                stream.write(held[start : start + _STEP])
+        file = piece.KeptOpen(self._file)
+        try:
+            with self._aead.new_encrypting_stream(file, bound) as stream, memoryview(self._held) as held:
+                for start in range(0, len(held), _STEP):
+                    stream.write(held[start : start + _STEP])
+        except (TinkError, ValueError) as error:  # a stream that broke off says ValueError at its close
+            raise file.failure or error from None
         self._held.clear()
         self._number += 1
 
