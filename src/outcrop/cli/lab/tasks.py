@@ -81,7 +81,7 @@ def _modules(documented: Sequence[Documented], size: Size) -> Task:
         what="doc -> module",
         base="amazon.nova-micro-v1:0:128k",
         on_demand="amazon.nova-micro-v1:0",
-        hyperparameters={"epochCount": "4", "batchSize": "1", "learningRate": "1e-5"},
+        hyperparameters={"epochCount": "3", "batchSize": "1", "learningRate": "1e-5"},
         row=converse_row,
     )
 
@@ -98,7 +98,7 @@ def _parameters(documented: Sequence[Documented], size: Size) -> Task:
         what="signature -> JSON",
         base="anthropic.claude-3-haiku-20240307-v1:0:200k",
         on_demand="anthropic.claude-3-haiku-20240307-v1:0",
-        hyperparameters={"epochCount": "4", "batchSize": "4", "learningRateMultiplier": "1"},
+        hyperparameters={"epochCount": "3", "batchSize": "4", "learningRateMultiplier": "1"},
         row=claude_row,
     )
 
@@ -112,7 +112,7 @@ def _kinds(documented: Sequence[Documented], size: Size) -> Task:
         what="doc -> kind",
         base="meta.llama3-2-1b-instruct-v1:0:128k",
         on_demand="meta.llama3-2-1b-instruct-v1:0",
-        hyperparameters={"epochCount": "4", "batchSize": "1", "learningRate": "1e-4"},
+        hyperparameters={"epochCount": "3", "batchSize": "1", "learningRate": "1e-4"},
         row=converse_row,
     )
 
