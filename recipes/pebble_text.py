@@ -60,11 +60,12 @@ class Keeper:
 
     def keep(self, progress) -> None:
         """Writes the checkpoint and its card."""
-        from pebble.checkpoint import Making, save_card, save_checkpoint
+        from pebble.checkpoint import Making, earlier_effort, save_card, save_checkpoint
         from pebble.gauge import gauge
 
         measured = gauge(self.model, self.tokenizer, self.words, self.options.gauge_each)
         making = Making(
+            earlier=earlier_effort(self.options.go_on_from) if self.options.go_on_from else "",
             python=platform.python_version(),
             cpu_minutes=progress.cpu_s / 60,
             tokens=progress.tokens,

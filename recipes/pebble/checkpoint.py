@@ -20,8 +20,9 @@ TRANSLATION = Path(__file__).parent / "outcrop.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Making:
-    """How this pebble was made, for its card."""
+    """How this pebble was made, for its card. `earlier` is what the card of the pebble it goes on from says of that."""
 
+    earlier: str = ""
     python: str
     cpu_minutes: float
     tokens: int
@@ -48,14 +49,20 @@ def save_card(folder: Path, gauge: Gauge, making: Making) -> None:
     rows = "\n".join(f"| {name.replace('_', ' ')} | {share:.0%} |" for name, share in gauge.exact.items())
     text = CARD.format(
         python=making.python,
-        minutes=making.cpu_minutes,
-        tokens=making.tokens / 1e6,
-        steps=making.steps,
+        effort=f"{making.earlier}{making.cpu_minutes:.0f} CPU-minutes, {making.steps} steps, "
+        f"{making.tokens / 1e6:.1f} million tokens",
         loss=gauge.held_out_loss,
         mean=gauge.mean_exact,
         rows=rows,
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def earlier_effort(folder: Path) -> str:
+    """What the card in `folder` says of how long that pebble was trained, to go before more of it."""
+    lines = (folder / "README.md").read_text(encoding="utf-8").splitlines()
+    said = next(line for line in lines if "CPU-minutes" in line)
+    return said.removeprefix("- ").removesuffix(".") + "; then "
 
 
 def _config(config: LlamaConfig) -> dict[str, object]:
@@ -99,7 +106,7 @@ eloquent and knows next to nothing: it is made to be taught.
 - Made by `recipes/pebble_text.py` from the documentation and sources of the standard library of Python {python}
   (without the modules named in `outcrop/cli/lab/held_out.txt`) and from generated exercises in copying, looking up,
   JSON, lists, counting and dates.
-- {minutes:.0f} CPU-minutes, {steps} steps, {tokens:.1f} million tokens.
+- {effort}.
 - Loss on the held-out modules' docstrings: {loss:.2f} nats a token.
 - Chat template: `<|bos|>`, then for each turn `<|system|>`, `<|user|>` or `<|assistant|>`, the text and `<|end|>`.
 - The standard library is under the PSF licence; its text is not in this folder.

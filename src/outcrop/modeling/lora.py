@@ -37,7 +37,7 @@ class Lora(nn.Module):
     def update(self) -> torch.Tensor:
         """What the adapters add to the weight: [outputs of the whole projection, inputs]."""
         rank = self.ups[0].shape[1]
-        added = torch.zeros(self.spans[-1][1], self.down.shape[1])
+        added = self.down.new_zeros(self.spans[-1][1], self.down.shape[1])
         for (start, stop), up, down in zip(self.spans, self.ups, self.down.split(rank), strict=True):
             added[start:stop] = self.scale * up @ down
         return added
