@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from outcrop.domain.errors import Fault
-from outcrop.store.keys import Keys
+from outcrop.store.keys import Keys, KmsKey
 
 
 @pytest.fixture
@@ -78,6 +78,38 @@ def test_a_key_is_used_only_while_it_is_enabled(kms: Any, key: str, operation: s
 def test_a_key_about_to_go_is_left_alone(kms: Any, key: str, operation: str) -> None:
     kms("ScheduleKeyDeletion", KeyId=key)
     refused("KMSInvalidStateException", kms, operation, KeyId=key)
+
+
+@pytest.mark.parametrize("operation", ["EnableKey", "DisableKey"])
+def test_who_comes_between_a_look_and_a_change_is_heard(
+    kms: Any, key: str, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deletion is scheduled after the operation has seen the key enabled, before it writes."""
+    change = Keys.change
+
+    def late(self: Keys, seen: KmsKey, **columns: Any) -> None:
+        monkeypatch.setattr(Keys, "change", change)
+        kms("ScheduleKeyDeletion", KeyId=key)
+        change(self, seen, **columns)
+
+    monkeypatch.setattr(Keys, "change", late)
+    refused("KMSInvalidStateException", kms, operation, KeyId=key)
+    assert kms("DescribeKey", KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion"
+
+
+def test_a_deletion_scheduled_twice_at_once_is_scheduled_once(
+    kms: Any, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = Keys.change
+
+    def late(self: Keys, seen: KmsKey, **columns: Any) -> None:
+        monkeypatch.setattr(Keys, "change", change)
+        kms("ScheduleKeyDeletion", KeyId=key, PendingWindowInDays=30)
+        change(self, seen, **columns)
+
+    monkeypatch.setattr(Keys, "change", late)
+    refused("KMSInvalidStateException", kms, "ScheduleKeyDeletion", KeyId=key, PendingWindowInDays=7)
+    assert kms("DescribeKey", KeyId=key)["KeyMetadata"]["DeletionDate"] == kms.later(days=30).call.at
 
 
 def test_only_a_deletion_that_waits_can_be_cancelled(kms: Any, key: str) -> None:

@@ -15,7 +15,7 @@ from outcrop.domain import arn as arns
 from outcrop.domain.errors import Fault
 from outcrop.store.home import Home, open_home
 from outcrop.store.keys import Keys, KeyState, KmsKey, ciphertext
-from outcrop.store.keys.records import MATERIALS
+from outcrop.store.keys.records import KEYS, MATERIALS
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEY_ID = "11111111-2222-3333-4444-555555555555"
@@ -69,7 +69,7 @@ def test_a_data_keys_key_must_be_enabled(keys: Keys, key: KmsKey) -> None:
     refused("DisabledException", keys, wrapped, CONTEXT)
     with pytest.raises(Fault, match="is disabled"):
         keys.generate_data_key(key.arn, CONTEXT)
-    keys.change(key, state=KeyState.PENDING_DELETION, deletion_at=NOON)
+    keys.change(keys.resolve("us-east-1", KEY_ID), state=KeyState.PENDING_DELETION, deletion_at=NOON)
     refused("KMSInvalidStateException", keys, wrapped, CONTEXT)
     keys.reap(NOON)
     refused("NotFoundException", keys, wrapped, CONTEXT)
@@ -91,9 +91,29 @@ def test_a_key_is_found_by_id_and_arn_in_its_region(keys: Keys, key: KmsKey) -> 
 
 
 def test_a_key_whose_time_has_come_is_not_found(keys: Keys, key: KmsKey) -> None:
-    keys.change(key, deletion_at=NOON)
+    keys.change(key, state=KeyState.PENDING_DELETION, deletion_at=NOON)
     with pytest.raises(Fault, match="does not exist"):
         keys.resolve("us-east-1", KEY_ID, NOON)
+    assert keys.listed("us-east-1", "", 9, NOON) == []
+
+
+def test_only_a_key_that_waits_for_its_deletion_is_destroyed(home: Home, keys: Keys, key: KmsKey) -> None:
+    """A moment left behind on a key that is enabled takes nothing."""
+    with home.database.write() as connection:
+        connection.execute(sa.update(KEYS).values(deletion_at=NOON))
+    assert keys.reap(NOON) == 0
+    assert keys.resolve("us-east-1", KEY_ID, NOON).state is KeyState.ENABLED
+    assert [listed.key_id for listed in keys.listed("us-east-1", "", 9, NOON)] == [KEY_ID]
+
+
+def test_a_change_to_a_key_that_has_changed_meanwhile_is_refused(keys: Keys, key: KmsKey) -> None:
+    keys.change(key, state=KeyState.PENDING_DELETION, deletion_at=NOON)
+    for meant in (KeyState.ENABLED, KeyState.DISABLED):
+        with pytest.raises(Fault, match="is no longer Enabled") as caught:
+            keys.change(key, state=meant, deletion_at=None)
+        assert caught.value.code == "KMSInvalidStateException"
+    found = keys.resolve("us-east-1", KEY_ID)
+    assert (found.state, found.deletion_at) == (KeyState.PENDING_DELETION, NOON)
 
 
 def test_material_of_one_key_opens_nothing_of_another(home: Home, keys: Keys, key: KmsKey) -> None:

@@ -13,13 +13,13 @@ SHORTEST_WAIT_DAYS, LONGEST_WAIT_DAYS = 7, 30
 
 def enable_key(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Let the key be used."""
-    ring(call).change(lasting(call, request["KeyId"]), state=KeyState.ENABLED)
+    ring(call).change(lasting(call, request["KeyId"]), state=KeyState.ENABLED, deletion_at=None)
     return {}
 
 
 def disable_key(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Let the key not be used for now."""
-    ring(call).change(lasting(call, request["KeyId"]), state=KeyState.DISABLED)
+    ring(call).change(lasting(call, request["KeyId"]), state=KeyState.DISABLED, deletion_at=None)
     return {}
 
 

@@ -38,7 +38,8 @@ class KmsKey:
 
     def gone(self, now: datetime) -> bool:
         """Is the waiting period before the deletion over?"""
-        return self.deletion_at is not None and self.deletion_at <= now
+        pending = self.state is KeyState.PENDING_DELETION
+        return pending and self.deletion_at is not None and self.deletion_at <= now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

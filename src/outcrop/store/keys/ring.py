@@ -20,6 +20,8 @@ DATA_KEY_BYTES = 32
 
 Context = Mapping[str, str]
 
+_PENDING = KEYS.c.state == KeyState.PENDING_DELETION
+
 
 class Keys:
     """Every KMS key of the account, over one database and one master key."""
@@ -38,7 +40,7 @@ class Keys:
     def listed(self, region: str, after: str, limit: int, now: datetime) -> list[KmsKey]:
         """At most `limit` keys of a Region behind a key id, in the order of their ids."""
         query = sa.select(KEYS).where(KEYS.c.region == region, KEYS.c.key_id > after)
-        query = query.where(sa.or_(KEYS.c.deletion_at.is_(None), KEYS.c.deletion_at > now))
+        query = query.where(KEYS.c.key_id.not_in(_due(now)))
         with self._database.read() as connection:
             return [key_of(row) for row in connection.execute(query.order_by(KEYS.c.key_id).limit(limit))]
 
@@ -50,19 +52,21 @@ class Keys:
             _insert(connection, self._master_key, key)
 
     def change(self, key: KmsKey, **columns: Any) -> None:
-        """Set columns of a key."""
+        """Set columns of a key, which must still be in the state that it was seen in."""
+        still = sa.update(KEYS).where(KEYS.c.key_id == key.key_id, KEYS.c.state == key.state)
         with self._database.write() as connection:
-            connection.execute(sa.update(KEYS).where(KEYS.c.key_id == key.key_id).values(**columns))
+            if not connection.execute(still.values(**columns)).rowcount:
+                raise Fault("KMSInvalidStateException", f"{key.arn} is no longer {key.state.value}.")
 
     def reap(self, now: datetime) -> int:
         """Destroy keys whose waiting period is over, material and aliases with them; how many."""
-        due = sa.select(KEYS.c.key_id).where(KEYS.c.deletion_at <= now)
         with self._database.read() as connection:
-            if connection.execute(due.limit(1)).first() is None:
+            if connection.execute(_due(now).limit(1)).first() is None:
                 return 0
         with self._database.write() as connection:
-            gone = connection.execute(due).scalars().all()
-            for table in (MATERIALS, ALIASES, KEYS):
+            rows = sa.delete(KEYS).where(KEYS.c.key_id.in_(_due(now)), _PENDING).returning(KEYS.c.key_id)
+            gone = connection.execute(rows).scalars().all()
+            for table in (MATERIALS, ALIASES):
                 connection.execute(sa.delete(table).where(table.c.key_id.in_(gone)))
         return len(gone)
 
@@ -157,6 +161,11 @@ class Keys:
 def add_service_key(connection: sa.Connection, master_key: bytes) -> None:
     """The material of the service's own key; it has no row among the keys and no state."""
     _insert_material(connection, master_key, SERVICE_KEY)
+
+
+def _due(now: datetime) -> sa.Select[str]:
+    """The ids of the keys whose waiting period is over. Only a key that waits for its deletion can be due."""
+    return sa.select(KEYS.c.key_id).where(_PENDING, KEYS.c.deletion_at <= now)
 
 
 def _insert(connection: sa.Connection, master_key: bytes, key: KmsKey) -> None:
