@@ -86,7 +86,7 @@ class Outcrop:
         processes = self.tree()
         self.process.terminate()
         self._reap()
-        _, alive = psutil.wait_procs(processes, timeout=1)
+        _, alive = psutil.wait_procs(processes, timeout=STOP_S)
         assert not alive, f"still alive after the server ended: {alive}"
 
     def _reap(self) -> None:

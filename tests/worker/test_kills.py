@@ -1,10 +1,12 @@
 """kill -9 loses no job: it ends Completed and whole, or Failed with a true cause; nothing of the old tree survives."""
 
+import contextlib
 import csv
 import io
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -18,7 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kills"), pytest.mark.ti
 ROWS = 60
 EPOCHS = 3
 FULL_POINTS, FEW_POINTS = 10, 2
-LONGEST_JOB_S = 12.0  # a kill comes at an even spread of moments from the job's creation to this
+BEFORE_S = 2.0  # from a job's creation to about its training
+TRAINING_S = 4.0  # from the child's start to about its end
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +35,40 @@ def outcrop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcrop]:
     running.stop()
 
 
-def _points(counts: Counts) -> list[float]:
-    """Moments to kill at: spread over the job, a little jitter from a fixed seed."""
+@dataclass(frozen=True)
+class Point:
+    """A moment to kill at: so long after the job was created, or after its training child was first seen."""
+
+    in_training: bool
+    after_s: float
+
+    def reach(self, outcrop: Outcrop) -> None:
+        """Wait for the moment."""
+        if self.in_training:
+            await_that(lambda: outcrop.find("outcrop.training"), 90, "a training child", every_s=0.02)
+        time.sleep(self.after_s)
+
+
+def _points(counts: Counts, only_training: bool = False) -> list[Point]:
+    """Moments spread over a job, with a little jitter from a fixed seed; most of them while it trains."""
     count = counts.few_or_full(FEW_POINTS, FULL_POINTS)
     draw = random.Random(7)
-    return [LONGEST_JOB_S * (number + draw.random()) / count for number in range(count)]
+    moments = [(number + draw.random()) / count for number in range(count)]
+    first_trained = 0 if only_training else (count + 2) // 3
+    return [
+        Point(number >= first_trained, moment * (TRAINING_S if number >= first_trained else BEFORE_S))
+        for number, moment in enumerate(moments)
+    ]
+
+
+def _killed(processes: list[psutil.Process]) -> int:
+    """kill -9 of each; how many were still running."""
+    hits = 0
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+            hits += 1
+    return hits
 
 
 def _create(outcrop: Outcrop, name: str) -> dict[str, Any]:
@@ -69,56 +101,56 @@ def _is_whole(outcrop: Outcrop, name: str) -> None:
     await_that(lambda: not (outcrop.home / "work" / job["jobArn"][-12:]).exists(), 5, "the work folder wiped")
 
 
-def _wait_until(moment: float) -> None:
-    time.sleep(max(0.0, moment - time.monotonic()))
-
-
 def _all_gone(processes: list[psutil.Process]) -> None:
     _, alive = psutil.wait_procs(processes, timeout=10)
     assert not alive, f"still alive: {alive}"
 
 
 def test_the_worker_killed_at_any_point_loses_no_job(outcrop: Outcrop, counts: Counts) -> None:
+    in_training = 0
     for number, point in enumerate(_points(counts)):
-        name, began = f"worker-{number}", time.monotonic()
+        name = f"worker-{number}"
         _create(outcrop, name)
-        _wait_until(began + point)
-        worker = outcrop.find("outcrop.worker")[0]
+        point.reach(outcrop)
+        worker = await_that(lambda: outcrop.find("outcrop.worker"), 30, "a worker")[0]
         below = worker.children(recursive=True)
-        worker.kill()
+        in_training += bool(outcrop.find("outcrop.training"))
+        assert _killed([worker]) == 1
         _all_gone([worker, *below])
         _is_whole(outcrop, name)
+    assert in_training, "no kill came while a child trained"
 
 
-def test_the_training_child_killed_at_any_point_fails_with_a_true_cause_or_completes(
-    outcrop: Outcrop, counts: Counts
-) -> None:
-    bedrock = outcrop.client("bedrock")
-    for number, point in enumerate(_points(counts)):
-        name, began = f"child-{number}", time.monotonic()
+def test_the_training_child_killed_at_any_point_fails_with_a_true_cause(outcrop: Outcrop, counts: Counts) -> None:
+    bedrock, hits = outcrop.client("bedrock"), 0
+    for number, point in enumerate(_points(counts, only_training=True)):
+        name = f"child-{number}"
         _create(outcrop, name)
-        _wait_until(began + point)
+        point.reach(outcrop)
         children = outcrop.find("outcrop.training")
-        for child in children:
-            child.kill()
+        hits += _killed(children)
         _all_gone(children)
         job = wait_for_job(bedrock, name)
         if job["status"] == "Failed":
             assert "signal 9" in job["failureMessage"]
             assert not (outcrop.home / "models" / job["jobArn"][-12:]).exists()
-        else:
+        else:  # the child had said its last word before the kill
             _is_whole(outcrop, name)
+    assert hits, "no kill hit a training child"
 
 
 def test_the_whole_tree_killed_at_any_point_loses_no_job(outcrop: Outcrop, counts: Counts) -> None:
+    in_training = 0
     for number, point in enumerate(_points(counts)):
-        name, began = f"tree-{number}", time.monotonic()
+        name = f"tree-{number}"
         _create(outcrop, name)
-        _wait_until(began + point)
+        point.reach(outcrop)
+        in_training += bool(outcrop.find("outcrop.training"))
         old = outcrop.kill_tree()
         outcrop.start()
         _all_gone(old)
         _is_whole(outcrop, name)
+    assert in_training, "no kill came while a child trained"
 
 
 def test_a_stopped_job_leaves_no_model_and_no_process(outcrop: Outcrop) -> None:

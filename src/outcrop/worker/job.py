@@ -6,6 +6,7 @@ attempt that lost its lease still writes, nobody reads.
 """
 
 import contextlib
+import itertools
 import logging
 import shutil
 import threading
@@ -30,6 +31,7 @@ from outcrop.worker.metrics import MetricsFiles
 
 ATTEMPTS_LIMIT = 20  # a job that takes its worker down every time must not do so for ever
 SETTLE_PAUSE_S = 1.0
+PUBLISH_TRIES = 60  # a disk that stays full this many pauses long is not about to be mended
 LOG = logging.getLogger(__name__)
 
 
@@ -59,19 +61,20 @@ def _hand_back(ground: WorkerGround, claimed: ClaimedJob) -> None:
 def _settle(attempt: "_Attempt", outcome: Outcome, closing: threading.Event) -> None:
     """Write the end down, as often as it takes: a full disk or a locked database must not cost the job its result."""
     ground, job_id = attempt.ground, attempt.job.id
-    while True:
+    for tries in itertools.count(1):
         try:
             jobs.settle(ground.database, attempt.claimed, outcome, ground.clock(), attempt.publish)
             break
-        except OperationalError:
-            LOG.exception("the end of job %s (%s) cannot be written yet", job_id, outcome.status)
+        except IntegrityError:
+            LOG.error("job %s: its model's name was taken while it ran", job_id)
+            outcome = _failed("The custom model's name was taken while the job ran.")
+        except (OperationalError, OSError) as error:
+            if tries == 1:
+                LOG.exception("the end of job %s (%s) cannot be written yet", job_id, outcome.status)
+            if isinstance(error, OSError) and tries >= PUBLISH_TRIES:
+                outcome = _failed(_about_files(error))
             if closing.wait(SETTLE_PAUSE_S):
                 raise Closing from None
-        except IntegrityError:
-            LOG.exception("job %s", job_id)
-            outcome = _failed("The custom model's name was taken while the job ran.")
-        except OSError as error:
-            outcome = _failed(_about_files(error))
     LOG.info("job %s ended: %s", job_id, outcome.status)
     shutil.rmtree(ground.work_folder(job_id), ignore_errors=True)
     if outcome.status is not JobStatus.COMPLETED:  # an earlier attempt may have been killed while it published
