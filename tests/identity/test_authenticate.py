@@ -1,6 +1,7 @@
 """Every way of not being who you say, refused in the words of the service."""
 
 import dataclasses
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from botocore.config import Config
 
 from outcrop.domain.errors import Fault
-from outcrop.identity import Expired, FindCredential, SignedRequest, authenticate
+from outcrop.identity import Expired, FindCredential, Scope, SignedRequest, authenticate, claimed_scope
 
 Sign = Callable[..., SignedRequest]
 SERVICES = ["bedrock", "kms", "iam", "sts", "s3"]
@@ -328,3 +329,35 @@ def test_malformed_presigned_requests_are_refused(
 ) -> None:
     request = SignedRequest(method="GET", path="/b/k", query=query, headers={"host": "h"}, body=None)
     assert refused(request, "s3", find_credential, now) == code
+
+
+_LONG = 60_000
+_LONG_CREDENTIALS = [
+    "Credential=" + "a" * _LONG,
+    "a" * _LONG,
+    "Credential=" * (_LONG // 11),
+    "Credential=" + "/" * _LONG,
+    "Credential=" + "a/20260304/" * (_LONG // 11),
+    "Credential=" + "a," * (_LONG // 2),
+    "Credential=a/20260304/us-east-1/" + "s" * _LONG + "/aws4_request",
+    "Credential=" + "a" * _LONG + "/20260304/us-east-1/s3/aws4_request",
+]
+
+
+@pytest.mark.parametrize("text", _LONG_CREDENTIALS, ids=range(len(_LONG_CREDENTIALS)))
+def test_a_scope_is_not_sought_in_a_long_text_for_long(text: str) -> None:
+    began = time.process_time()
+    header = SignedRequest(method="GET", path="/", query="", headers={"authorization": text}, body=None)
+    query = f"X-Amz-Credential={text.removeprefix('Credential=')}"
+    presigned = SignedRequest(method="GET", path="/", query=query, headers={}, body=None)
+    assert claimed_scope(header) is None
+    assert claimed_scope(presigned) is None
+    assert time.process_time() - began < 5  # by far: looking again from every place took twenty
+
+
+@pytest.mark.parametrize("before", ["", "SignedHeaders=host, ", "SignedHeaders=host;x-amz-date,Signature=00,"])
+@pytest.mark.parametrize("after", ["", ", SignedHeaders=host, Signature=" + "0" * _LONG, ",SignedHeaders=host"])
+def test_a_scope_is_found_wherever_the_credential_stands(before: str, after: str) -> None:
+    authorization = f"AWS4-HMAC-SHA256 {before}Credential=a/20260304/eu-west-1/kms/aws4_request{after}"
+    request = SignedRequest(method="GET", path="/", query="", headers={"authorization": authorization}, body=None)
+    assert claimed_scope(request) == Scope(region="eu-west-1", service="kms")

@@ -9,7 +9,10 @@ from outcrop.identity.refusals import Reason, refusal
 from outcrop.identity.request import SignedRequest
 
 ALGORITHM = "AWS4-HMAC-SHA256"
-_SCOPE = re.compile(r"[^/,&]+/\d{8}/([a-z0-9-]{1,64})/([a-z0-9-]{1,64})/aws4_request")
+_CREDENTIAL = "Credential="
+_LONGEST_CREDENTIAL = 512
+_CREDENTIALS_END = re.compile(r"[, &]")
+_SCOPE = re.compile(r"[0-9]{8}/([a-z0-9-]{1,64})/([a-z0-9-]{1,64})/aws4_request")
 _REGION = re.compile(r"[a-z0-9-]{1,64}")
 _STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
 
@@ -43,9 +46,16 @@ class Claim:
 
 def claimed_scope(request: SignedRequest) -> Scope | None:
     """The Region and service that a request claims, so that a refusal can speak the right dialect. Never raises."""
-    found = _SCOPE.search(request.headers.get("authorization", ""))
-    if found is None and "X-Amz-Credential=" in request.query:
-        found = _SCOPE.search(dict(parse_qsl(request.query)).get("X-Amz-Credential", ""))
+    scope = _scope_of(request.headers.get("authorization", "").partition(_CREDENTIAL)[2])
+    if scope is None and "X-Amz-Credential=" in request.query:
+        scope = _scope_of(dict(parse_qsl(request.query)).get("X-Amz-Credential", ""))
+    return scope
+
+
+def _scope_of(stated: str) -> Scope | None:
+    """The scope of the credential that a text begins with. Anyone may send any text: it is looked at once, and cut."""
+    credential = _CREDENTIALS_END.split(stated[:_LONGEST_CREDENTIAL], maxsplit=1)[0]
+    found = _SCOPE.fullmatch(credential.partition("/")[2])
     return None if found is None else Scope(region=found[1], service=found[2])
 
 
