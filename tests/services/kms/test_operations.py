@@ -39,6 +39,26 @@ def test_a_deleted_key_is_gone_when_its_time_has_come(kms: Any, key: str) -> Non
     refused("NotFoundException", after, "Decrypt", CiphertextBlob=blob)
     assert after("ListKeys")["Keys"] == []
     assert after("ListAliases")["Aliases"] == []
+    refused("NotFoundException", after, "DescribeKey", KeyId="alias/a")
+
+
+def test_reading_destroys_nothing(kms: Any, key: str) -> None:
+    """Reads run where every connection waits for them: they take no lock, whatever is due."""
+    kms("CreateAlias", AliasName="alias/a", TargetKeyId=key)
+    kms("ScheduleKeyDeletion", KeyId=key, PendingWindowInDays=7)
+    after = kms.later(days=7)
+    assert (after("ListKeys")["Keys"], after("ListAliases")["Aliases"]) == ([], [])
+    refused("NotFoundException", after, "DescribeKey", KeyId=key)
+    assert Keys(kms.call.ground.database, kms.call.ground.master_key).reap(after.call.at) == 1
+
+
+def test_the_alias_of_a_key_that_is_gone_is_free(kms: Any, key: str) -> None:
+    kms("CreateAlias", AliasName="alias/a", TargetKeyId=key)
+    kms("ScheduleKeyDeletion", KeyId=key, PendingWindowInDays=7)
+    after = kms.later(days=7)
+    other = after("CreateKey")["KeyMetadata"]["KeyId"]
+    after("CreateAlias", AliasName="alias/a", TargetKeyId=other)
+    assert after("DescribeKey", KeyId="alias/a")["KeyMetadata"]["KeyId"] == other
 
 
 def test_a_worker_can_destroy_what_is_due(kms: Any, key: str) -> None:

@@ -23,7 +23,9 @@ def create_alias(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         created_at=call.at,
         updated_at=call.at,
     )
-    ring(call).add_alias(alias)
+    keys = ring(call)
+    keys.reap(call.at)  # the names of keys that are gone are free at once
+    keys.add_alias(alias)
     return {}
 
 
@@ -44,7 +46,7 @@ def list_aliases(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """The aliases of the Region, or of one key."""
     limit = request.get("Limit", ALIASES_UNLESS_ASKED)
     key_id = owned(call, request["KeyId"]).key_id if "KeyId" in request else None
-    rows = ring(call).aliases(call.region, key_id, request.get("Marker", ""), limit + 1)
+    rows = ring(call).aliases(call.region, key_id, request.get("Marker", ""), limit + 1, call.at)
     shown = rows[:limit]
     return {"Aliases": [_view(alias) for alias in shown], **page(rows, limit, shown[-1].name if shown else "")}
 

@@ -93,7 +93,7 @@ def _decrypted(call: Call, blob: bytes, identifier: str | None, context: dict[st
             "IncorrectKeyException",
             "The key ID in the request does not identify the key that encrypted this ciphertext.",
         )
-    return key_arn, ring(call).unwrap(blob, context)
+    return key_arn, ring(call).unwrap(blob, context, call.at)
 
 
 def _is_here(call: Call, key_arn: str) -> bool:

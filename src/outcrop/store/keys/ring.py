@@ -81,9 +81,10 @@ class Keys:
                 sa.insert(ALIASES).values({column.name: getattr(alias, column.name) for column in ALIASES.c})
             )
 
-    def aliases(self, region: str, key_id: str | None, after: str, limit: int) -> list[Alias]:
+    def aliases(self, region: str, key_id: str | None, after: str, limit: int, now: datetime) -> list[Alias]:
         """At most `limit` aliases of a Region (of one key, where given) behind a name, by name."""
         query = sa.select(ALIASES).where(ALIASES.c.region == region, ALIASES.c.name > after)
+        query = query.where(ALIASES.c.key_id.not_in(_due(now)))
         if key_id is not None:
             query = query.where(ALIASES.c.key_id == key_id)
         with self._database.read() as connection:
@@ -118,12 +119,12 @@ class Keys:
             return plaintext, self._wrap(SERVICE_KEY, SERVICE_KEY, plaintext, context)
         return plaintext, self.encrypt(self._by_arn(key_arn), plaintext, context)
 
-    def unwrap(self, wrapped: bytes, context: Context) -> bytes:
+    def unwrap(self, wrapped: bytes, context: Context, now: datetime | None = None) -> bytes:
         """The plaintext of a blob under the key that it names, which must be there and enabled."""
         envelope = ciphertext.open_envelope(wrapped)
         key_id = SERVICE_KEY
         if envelope.key_arn != SERVICE_KEY:
-            key = self._by_arn(_well_formed(envelope.key_arn))
+            key = self._by_arn(_well_formed(envelope.key_arn), now)
             _require_usable(key)
             key_id = key.key_id
         return ciphertext.decrypt(self._material(key_id, envelope.version), envelope, context)
@@ -134,9 +135,9 @@ class Keys:
         material = self._material(key_id, MATERIAL_VERSION)
         return ciphertext.encrypt(material, (arn, MATERIAL_VERSION), plaintext, context)
 
-    def _by_arn(self, arn: str) -> KmsKey:
+    def _by_arn(self, arn: str, now: datetime | None = None) -> KmsKey:
         parsed = arns.parse(arn)
-        return self.resolve(parsed.region if parsed else "", arn)
+        return self.resolve(parsed.region if parsed else "", arn, now)
 
     def _material(self, key_id: str, version: int) -> bytes:
         query = sa.select(MATERIALS.c.sealed).where(MATERIALS.c.key_id == key_id, MATERIALS.c.version == version)
