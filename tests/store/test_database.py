@@ -11,6 +11,7 @@ from outcrop.store.database import Database, Moment, from_microseconds, to_micro
 
 OWN = sa.MetaData()
 EVENTS = sa.Table("events", OWN, sa.Column("id", sa.Integer, primary_key=True), sa.Column("at", Moment))
+NAMES = sa.Table("names", OWN, sa.Column("name", sa.String, primary_key=True))
 
 
 @given(st.datetimes(min_value=datetime(1900, 1, 1), timezones=st.just(UTC)))
@@ -36,6 +37,15 @@ def test_what_fails_midway_leaves_nothing(database: Database) -> None:
         raise RuntimeError
     with database.read() as connection:
         assert connection.execute(sa.select(EVENTS)).all() == []
+
+
+def test_what_the_database_says_of_an_error_names_no_value(database: Database) -> None:
+    OWN.create_all(database.engine)
+    twice = sa.insert(NAMES).values(name="a very private name")
+    with pytest.raises(sa.exc.IntegrityError) as caught, database.write() as connection:
+        connection.execute(twice)
+        connection.execute(twice)
+    assert "private" not in str(caught.value)
 
 
 def test_a_reader_sees_one_state_while_a_writer_writes(database: Database) -> None:

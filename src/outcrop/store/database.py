@@ -20,7 +20,7 @@ class Database:
     """Opens connections and transactions on one database."""
 
     def __init__(self, url: str) -> None:
-        self.engine = sa.create_engine(url, pool_size=16, max_overflow=32)
+        self.engine = sa.create_engine(url, pool_size=16, max_overflow=32, hide_parameters=True)  # errors are logged
         if self.engine.dialect.name == "sqlite":
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
