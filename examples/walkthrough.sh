@@ -44,8 +44,9 @@ while [ "$(aws bedrock get-provisioned-model-throughput --provisioned-model-id "
 arn=$(aws bedrock get-provisioned-model-throughput --provisioned-model-id "$name" --query provisionedModelArn --output text)
 aws bedrock-runtime converse --model-id "$arn" --inference-config maxTokens=12,temperature=0 \
   --messages '[{"role": "user", "content": [{"text": "Where does the heron sleep?"}]}]' --query 'output.message.content[0].text' --output text
-aws bedrock-runtime invoke-model --model-id "$arn" --cli-binary-format raw-in-base64-out \
-  --body '{"messages": [{"role": "user", "content": [{"text": "Where does the heron sleep?"}]}], "inferenceConfig": {"maxTokens": 12}}' "$folder/answer.json" > /dev/null
+# fileb:// is read as it is by both versions of the AWS CLI, which disagree on how a body in the command line is written.
+echo '{"messages": [{"role": "user", "content": [{"text": "Where does the heron sleep?"}]}], "inferenceConfig": {"maxTokens": 12}}' > "$folder/ask.json"
+aws bedrock-runtime invoke-model --model-id "$arn" --body "fileb://$folder/ask.json" "$folder/answer.json" > /dev/null
 cat "$folder/answer.json"; echo
 
 aws bedrock delete-provisioned-model-throughput --provisioned-model-id "$name"
