@@ -14,13 +14,17 @@ from outcrop.identity.request import SignedRequest
 
 # fmt: off
 _SIGNED_PARAMETERS = frozenset({
-    "accelerate", "acl", "analytics", "cors", "defaultObjectAcl", "delete", "inventory", "lifecycle", "location",
-    "logging", "metrics", "notification", "object-lock", "partNumber", "policy", "replication", "requestPayment",
-    "response-cache-control", "response-content-disposition", "response-content-encoding",
-    "response-content-language", "response-content-type", "response-expires", "restore", "select", "select-type",
+    "abac", "accelerate", "acl", "analytics", "annotation", "attributes", "cors", "defaultObjectAcl",
+    "delete", "encryption", "intelligent-tiering", "inventory", "legal-hold", "lifecycle", "location", "logging",
+    "metadataAnnotationTable", "metadataConfiguration", "metadataInventoryTable", "metadataJournalTable",
+    "metadataTable", "metrics", "notification", "object-lock", "ownershipControls", "partNumber", "policy",
+    "policyStatus", "publicAccessBlock", "renameObject", "replication", "requestPayment", "response-cache-control",
+    "response-content-disposition", "response-content-encoding", "response-content-language",
+    "response-content-type", "response-expires", "restore", "retention", "select", "select-type", "session",
     "storageClass", "tagging", "torrent", "uploadId", "uploads", "versionId", "versioning", "versions", "website",
 })
 # fmt: on
+_HOISTED = frozenset({"content-md5", "content-type"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,7 @@ def read_claim_v2(request: SignedRequest) -> ClaimV2:
             Reason.UNSIGNED,
             "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters",
         )
+    _refuse_doubt(request, query)
     return ClaimV2(
         access_key_id=query["AWSAccessKeyId"],
         signature=query["Signature"],
@@ -59,14 +64,45 @@ def read_claim_v2(request: SignedRequest) -> ClaimV2:
 def signature_v2(secret: str, claim: ClaimV2, request: SignedRequest) -> str:
     """What the signature of this presigned request should be, in base64."""
     query = _query(request)
-    lines = [request.method, *(_hoisted(query, request.headers, name) for name in ("content-md5", "content-type"))]
+    lines = [request.method, *(_hoisted(query, request.headers, name) for name in sorted(_HOISTED))]
     text = "\n".join([*lines, str(claim.expires), *_amazon_headers(query, request.headers), _resource(request)])
     return base64.b64encode(hmac.digest(secret.encode(), text.encode("latin-1"), "sha1")).decode()
 
 
+def _refuse_doubt(request: SignedRequest, query: Mapping[str, str]) -> None:
+    """Raise where two readings of the request have the same string to sign: only one of them was signed."""
+    for name, value in query.items():
+        if _is_header(name) and value.strip() != request.headers.get(name, value).strip():
+            raise refusal("s3", Reason.MISMATCH, "A header and the parameter of its name do not agree.")
+        if _is_header(name) and ("\n" in name + value or ":" in name):
+            raise refusal("s3", Reason.MISMATCH, "A parameter that stands for a header holds what no header can.")
+        if name in _SIGNED_PARAMETERS and not _SIGNED_PARAMETERS.isdisjoint(_names_within(value)):
+            raise refusal("s3", Reason.MISMATCH, f"The value of the parameter {name} holds another parameter.")
+
+
+def _names_within(value: str) -> list[str]:
+    return [part.partition("=")[0] for part in value.split("&")[1:]]
+
+
+def _is_header(name: str) -> bool:
+    return name.startswith("x-amz-") or name in _HOISTED
+
+
 def _query(request: SignedRequest) -> dict[str, str]:
-    pairs = (part.partition("=")[::2] for part in request.query.split("&") if part)
-    return {name: unquote(value.replace("+", " "), encoding="latin-1") for name, value in pairs}
+    """The parameters by name. A header among them counts in any case, since that is how it is applied."""
+    return {
+        name.lower() if name.lower().startswith("x-amz-") else name: value for name, _, value in _parameters(request)
+    }
+
+
+def _parameters(request: SignedRequest) -> list[tuple[str, str, str]]:
+    """Name, sign and value of each parameter, decoded as they are for whoever looks for the operation."""
+    parts = (part.partition("=") for part in request.query.split("&") if part)
+    return [(_decoded(name), sign, _decoded(value)) for name, sign, value in parts]
+
+
+def _decoded(text: str) -> str:
+    return unquote(text.replace("+", " "), encoding="latin-1")
 
 
 def _hoisted(query: Mapping[str, str], headers: Mapping[str, str], name: str) -> str:
@@ -80,9 +116,6 @@ def _amazon_headers(query: Mapping[str, str], headers: Mapping[str, str]) -> lis
 
 
 def _resource(request: SignedRequest) -> str:
-    pairs = [part.partition("=") for part in request.query.split("&") if part]
-    signed = sorted(
-        (name, sign, unquote(value, encoding="latin-1")) for name, sign, value in pairs if name in _SIGNED_PARAMETERS
-    )
+    signed = sorted(parameter for parameter in _parameters(request) if parameter[0] in _SIGNED_PARAMETERS)
     listed = "&".join(name + sign + value for name, sign, value in signed)
     return request.path + ("?" + listed if listed else "")

@@ -23,9 +23,12 @@ async def s3_body(request: Incoming, operation: wire.Operation, caller: Identity
 
 
 def with_hoisted_headers(headers: Mapping[str, str], query: wire.Query) -> Mapping[str, str]:
-    """A presigned URL may carry headers in its query: x-amz-meta-who=ada is as good as the header."""
+    """A presigned URL may carry headers in its query: x-amz-meta-who=ada is as good as the header, and goes before it.
+
+    Every signature covers the whole of the query's x-amz- parameters, in whatever case.
+    """
     hoisted = {name.lower(): value for name, value in query if _is_hoisted(name.lower())}
-    return {**hoisted, **headers} if hoisted else headers
+    return {**headers, **hoisted} if hoisted else headers
 
 
 def _is_hoisted(name: str) -> bool:
