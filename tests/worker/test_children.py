@@ -100,11 +100,11 @@ LIFELINE = "from outcrop.domain.lifeline import die_with_parent; die_with_parent
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's lifeline is Linux's")
-@pytest.mark.parametrize(("parent", "status"), [("1", -9), (str(os.getpid()), 0), (None, 0)])
-def test_a_child_ends_itself_where_its_parent_is_gone_already_and_nowhere_else(parent: str | None, status: int) -> None:
+@pytest.mark.parametrize(("parent", "status"), [("gone", -9), ("here", 0), ("unnamed", 0)])
+def test_a_child_ends_itself_where_its_parent_is_gone_already_and_nowhere_else(parent: str, status: int) -> None:
     """Named parents count, not process 1: in a container the parent may be process 1."""
     environment = {name: value for name, value in os.environ.items() if name != "OUTCROP_PARENT"}
-    if parent is not None:
-        environment["OUTCROP_PARENT"] = parent
+    named = {"gone": {"OUTCROP_PARENT": "1"}, "here": {"OUTCROP_PARENT": str(os.getpid())}, "unnamed": {}}
+    environment |= named[parent]
     ended = subprocess.run([sys.executable, "-c", LIFELINE], env=environment, capture_output=True)
     assert ended.returncode == status
