@@ -55,14 +55,19 @@ def _token(end: Position, belongs: str) -> str:
 def _position(token: str, belongs: str) -> Position:
     try:
         moment, row_id, seal = json.loads(urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        if seal == _seal([moment, row_id], belongs):
+        if _is_place(moment, row_id) and seal == _seal([moment, row_id], belongs):
             return Position(from_microseconds(moment), row_id)
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, RecursionError, OverflowError):
         pass  # not a token of ours: said below, together with a token of another list
     raise ValidationException(
         "The nextToken is not valid: it must come from the same operation in the same Region, "
         "called with the same filters and sort order."
     )
+
+
+def _is_place(moment: object, row_id: object) -> bool:
+    """Whether these could be a row's at all: a database may choke on others."""
+    return type(moment) is int and isinstance(row_id, str) and row_id.isascii() and row_id.isprintable()
 
 
 def _seal(place: list[Any], belongs: str) -> str:
