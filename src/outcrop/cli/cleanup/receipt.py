@@ -16,6 +16,7 @@ from outcrop.domain.errors import OutcropError
 KEY_WAIT_DAYS = 7  # the shortest that KMS allows
 STOP_WAIT_S = 30.0
 STOP_POLL_S = 0.2
+LEADS_TO_A_MODEL = (Kind.JOB, Kind.DEPLOYMENT, Kind.THROUGHPUT, Kind.MODEL)
 
 
 @dataclass(slots=True)
@@ -29,6 +30,11 @@ class Receipt:
     def failed(self) -> list[dict[str, Any]]:
         """What could not be deleted."""
         return [line for line in self.lines if "error" in line]
+
+    @property
+    def may_need_keys(self) -> bool:
+        """Is a custom model still there, or something that makes or holds one?"""
+        return any(line["kind"] in LEADS_TO_A_MODEL for line in self.failed)
 
     def note(self, item: Item, done: str | None, error: str | None = None) -> None:
         """Write one line."""
@@ -55,6 +61,9 @@ def remove_all(clients: Clients, items: Sequence[Item], talk: Console) -> Receip
 
 
 def _remove(clients: Clients, item: Item, receipt: Receipt) -> None:
+    if item.kind is Kind.KEY and receipt.may_need_keys:  # without its key a model could never be read again
+        receipt.note(item, None, "kept: custom models that may need it are still there")
+        return
     try:
         receipt.note(item, _REMOVERS[item.kind](clients, item))
     except (ClientError, BotoCoreError, OutcropError) as error:
