@@ -17,6 +17,7 @@ from outcrop.domain.lifeline import die_with_parent
 ROWS = 16
 CACHE_MIB = 1024
 BACKLOG = 512
+AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class Arguments:
 def main(line: Sequence[str] | None = None) -> None:
     """Load, open the socket, serve until SIGTERM or until the parent dies."""
     die_with_parent()
-    arguments = _arguments(line)
+    arguments = read_arguments(line)
     os.environ.setdefault("OMP_NUM_THREADS", str(arguments.threads))  # before torch is loaded
     import uvicorn
 
@@ -43,14 +44,15 @@ def main(line: Sequence[str] | None = None) -> None:
     uvicorn.Server(config).run(sockets=[_listening(arguments.socket)])
 
 
-def _arguments(line: Sequence[str] | None) -> Arguments:
+def read_arguments(line: Sequence[str] | None) -> Arguments:
+    """What the command line says."""
     parser = argparse.ArgumentParser(prog="python -m outcrop.inference", description=__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder of a llama-family checkpoint")
     parser.add_argument("--socket", type=Path, required=True, help="unix socket to serve on")
     parser.add_argument("--threads", type=int, default=1, help="threads for tensors")
     parser.add_argument("--rows", type=int, default=ROWS, help="answers side by side")
     parser.add_argument("--cache-mib", type=int, default=CACHE_MIB, help="memory for keys and values, at most")
-    parser.add_argument("--device", default="cpu", help="as torch names it")
+    parser.add_argument("--device", default=AUTO, help="as torch names it; auto: CUDA where there is one")
     return Arguments(**vars(parser.parse_args(line)))
 
 
@@ -68,7 +70,7 @@ def _load(arguments: Arguments) -> Starlette:
     from outcrop.text import Tokenizer
 
     torch.set_num_threads(arguments.threads)
-    device = torch.device(arguments.device)
+    device = torch.device(device_named(arguments.device, torch.cuda.is_available()))
     config = LlamaConfig.load(arguments.checkpoint)
     cache_tokens = arguments.cache_mib * 2**20 // bytes_a_token(config)
     config = replace(config, context_tokens=min(config.context_tokens, cache_tokens))
@@ -77,6 +79,13 @@ def _load(arguments: Arguments) -> Starlette:
     desk = Desk(Scheduler(limits, tokenizer.stop_ids), Runner(Cache(config, cache_tokens, device), device))
     models = Models(arguments.checkpoint, config, device)
     return create_app(Parts(desk=desk, models=models, prompts=Prompts(tokenizer), limits=limits))
+
+
+def device_named(asked: str, has_cuda: bool) -> str:
+    """The device that a word of the command line means on a machine with or without CUDA."""
+    if asked != AUTO:
+        return asked
+    return "cuda" if has_cuda else "cpu"
 
 
 def _listening(path: Path) -> socket.socket:
