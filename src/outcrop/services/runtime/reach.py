@@ -4,6 +4,7 @@ Where the engine answers, the database is not asked.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -36,9 +37,8 @@ async def reach(
     """
     client = client_for(engines.socket_of(call.ground.settings, checkpoint))
     try:
-        return await ask(client)
-    except EngineAway:
-        pass
+        with contextlib.suppress(EngineAway):  # then one is wished below
+            return await ask(client)
     except ModelNotReadyException:
         if not await asyncio.to_thread(_is_loading, call, checkpoint):
             raise
