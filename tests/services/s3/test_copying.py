@@ -1,10 +1,13 @@
 """Copies, by the functions themselves."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from outcrop.domain.errors import Fault
+from outcrop.services.s3 import OPERATIONS
 
 BODY = b"copied"
 
@@ -82,3 +85,38 @@ def test_a_copied_range_lies_within_its_source(put: Any, wrong: str) -> None:
     upload = put("CreateMultipartUpload", Bucket="data", Key="b")["UploadId"]
     fault = refused(put, "UploadPartCopy", UploadId=upload, PartNumber=1, CopySourceRange=wrong)
     assert fault.code == "InvalidArgument"
+
+
+class Meddled(dict[str, Any]):
+    """A copy's request during which something happens: between the look at the source and its opening."""
+
+    def __init__(self, meddle: Callable[[], object], **request: Any) -> None:
+        super().__init__(request)
+        self.meddle, self.left = meddle, 1
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if name == "CopySourceIfNoneMatch" and self.left:
+            self.left -= 1
+            self.meddle()
+        return super().get(name, default)
+
+
+def test_a_source_that_is_replaced_meanwhile_is_looked_at_again(put: Any) -> None:
+    upload = put("CreateMultipartUpload", Bucket="data", Key="b")["UploadId"]
+    for operation, more in (("CopyObject", {}), ("UploadPartCopy", {"UploadId": upload, "PartNumber": 1})):
+        new = f"new for {operation}".encode()
+        replace = partial(put, "PutObject", Bucket="data", Key="a", Body=new)
+        request = Meddled(replace, Bucket="data", Key="b", CopySource="data/a", **more)
+        result = next(iter(OPERATIONS[operation](put.call, request).values()))
+        assert result["ETag"] == put("HeadObject", Bucket="data", Key="a")["ETag"]
+        assert not request.left
+    assert put.read("data", "b") == b"new for CopyObject"
+
+
+def test_a_source_that_can_never_be_opened_is_no_bug_of_the_copy(put: Any) -> None:
+    upload = put("CreateMultipartUpload", Bucket="data", Key="b")["UploadId"]
+    for path in put.call.ground.settings.objects_folder.rglob("*"):
+        if path.is_file():
+            path.unlink()
+    assert refused(put, "CopyObject").code == "ServiceUnavailable"
+    assert refused(put, "UploadPartCopy", UploadId=upload, PartNumber=1).code == "ServiceUnavailable"

@@ -1,8 +1,10 @@
 """Where an S3 operation finds its buckets and objects, and the checks that nearly all of them begin with."""
 
 import hashlib
+from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from outcrop.domain.errors import Fault
 from outcrop.services.call import Call, Ground
@@ -12,6 +14,8 @@ from outcrop.store.objects import ObjectRecord, Objects
 from outcrop.store.uploads import Uploads
 
 LONGEST_KEY = 1024
+_REPLACED_MEANWHILE = 5  # looks at an object that is replaced under our hands
+Opened = TypeVar("Opened")
 
 
 def buckets(call: Call) -> Buckets:
@@ -53,6 +57,14 @@ def object_of(call: Call, request: dict[str, Any]) -> ObjectRecord:
     if record is None:
         raise no_such_key(key)
     return record
+
+
+def until_opened(look_and_open: Callable[[], Opened]) -> Opened:
+    """What `look_and_open` gives. An object that is replaced between the look and the opening is looked at again."""
+    for _ in range(_REPLACED_MEANWHILE):
+        with suppress(FileNotFoundError):
+            return look_and_open()
+    raise Fault("ServiceUnavailable", "The object is being replaced faster than it can be read. Please try again.")
 
 
 def key_of(request: dict[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """Objects: put, got, looked at, deleted, tagged. The bytes go by in chunks and are never held."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 from outcrop.domain.errors import Fault
@@ -9,7 +8,7 @@ from outcrop.services.call import Call, Operation
 from outcrop.services.s3 import tag_sets
 from outcrop.services.s3.conditions import require_readable, write_condition
 from outcrop.services.s3.descriptions import ENCRYPTION, described, description, in_seconds
-from outcrop.services.s3.ground import bucket_of, key_of, object_of, objects, quoted, require_only_version
+from outcrop.services.s3.ground import bucket_of, key_of, object_of, objects, quoted, require_only_version, until_opened
 from outcrop.services.s3.integrity import algorithms, body_of, stated_checksums, verify
 from outcrop.services.s3.ranges import Stretch, stretch_of
 from outcrop.services.s3.unserved import refuse_unserved
@@ -17,7 +16,6 @@ from outcrop.store.blobs import ObjectReader
 from outcrop.store.objects import ObjectRecord, whole
 
 _MOST_AT_ONCE = 1000
-_REPLACED_MEANWHILE = 5  # looks at an object that is replaced under our hands
 
 
 def put_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -33,12 +31,7 @@ def put_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
 
 def get_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """GetObject, whole or a stretch of it."""
-    for _ in range(_REPLACED_MEANWHILE):
-        record, stretch = _looked_at(call, request)
-        with suppress(FileNotFoundError):  # replaced between the look and the opening: look again
-            reader = objects(call).open(record, stretch.start, stretch.length)
-            return {**_answer(request, record, stretch), "Body": OutgoingBody(reader, stretch)}
-    raise Fault("ServiceUnavailable", "The object is being replaced faster than it can be read. Please try again.")
+    return until_opened(lambda: _opened(call, request))
 
 
 def head_object(call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -136,6 +129,12 @@ def _looked_at(call: Call, request: dict[str, Any]) -> tuple[ObjectRecord, Stret
     record = object_of(call, request)
     require_readable(request, record)
     return record, stretch_of(request, record)
+
+
+def _opened(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    record, stretch = _looked_at(call, request)
+    reader = objects(call).open(record, stretch.start, stretch.length)
+    return {**_answer(request, record, stretch), "Body": OutgoingBody(reader, stretch)}
 
 
 def _answer(request: dict[str, Any], record: ObjectRecord, stretch: Stretch) -> dict[str, Any]:
