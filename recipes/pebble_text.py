@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     from pebble.tokenizer import train_tokenizer
 
     torch.set_num_threads(1)
-    corpus = read_corpus()
+    corpus = read_corpus(options.every)
     if options.go_on_from:
         tokenizer = Tokenizer.from_file(str(options.go_on_from / "tokenizer.json"))
         model = Llama.load(options.go_on_from)
@@ -83,6 +83,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--go-on-from", type=Path, help="a pebble of an earlier run, to be trained further")
+    parser.add_argument("--every", type=int, default=1, help="read only every nth module, to try the recipe out")
     parser.add_argument("--cpu-minutes", type=float, default=55.0)
     parser.add_argument("--minutes", type=float, default=30.0, help="wall clock")
     parser.add_argument("--threads", type=int, default=2)

@@ -35,25 +35,27 @@ class _HeadLoss(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, states: torch.Tensor, head: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         loss = torch.zeros((), dtype=torch.float32, device=states.device)
-        for_states = torch.empty_like(states)
+        for_states = torch.empty_like(states) if context.needs_input_grad[0] else None
         for_head = torch.zeros_like(head) if context.needs_input_grad[1] else None
         for start in range(0, len(states), HEAD_ROWS):
             rows, wanted = states[start : start + HEAD_ROWS], targets[start : start + HEAD_ROWS].unsqueeze(1)
             logits = linear(rows, head)
             chances = log_softmax(logits, dim=-1, dtype=torch.float32)
             loss -= chances.gather(1, wanted).sum()
-            for_logits = chances.exp_().scatter_add_(1, wanted, chances.new_full((1, 1), -1.0).expand_as(wanted))
-            for_logits = for_logits.to(logits.dtype)
-            for_states[start : start + HEAD_ROWS] = torch.mm(for_logits, head.to(logits.dtype))
+            if for_states is None and for_head is None:
+                continue
+            ones = chances.new_full((1, 1), -1.0).expand_as(wanted)
+            for_logits = chances.exp_().scatter_add_(1, wanted, ones).to(logits.dtype)
+            if for_states is not None:
+                for_states[start : start + HEAD_ROWS] = torch.mm(for_logits, head.to(logits.dtype))
             if for_head is not None:
                 for_head += torch.mm(for_logits.t(), rows.to(logits.dtype))
         context.save_for_backward(for_states, for_head)
         return loss
 
     @staticmethod
-    def backward(context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None]:
-        for_states, for_head = context.saved_tensors
-        return for_states * gradient, for_head * gradient if for_head is not None else None, None
+    def backward(context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        return *(None if part is None else part * gradient for part in context.saved_tensors), None
 
 
 class _RmsNorm(torch.autograd.Function):
