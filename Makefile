@@ -9,7 +9,7 @@ lab: $(READY)
 	$(BIN)/outcrop lab
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -19,7 +19,7 @@ check: $(READY)
 	$(BIN)/python -m pytest tests/docs
 
 soak: $(READY)
-	OUTCROP_COUNTS=full $(BIN)/python -m pytest -n 2 --dist loadgroup
+	OUTCROP_COUNTS=full $(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(READY)
 	$(BIN)/python benchmarks/control_plane.py --quick
