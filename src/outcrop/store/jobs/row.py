@@ -1,6 +1,6 @@
 """A customization job as a row: everything about it, its lease included. Knows nothing of who moves it."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -47,6 +47,8 @@ JOBS = sa.Table(
     sa.Column("owner", sa.String),
     sa.Column("fence", sa.Integer, nullable=False),
     sa.Column("lease_until", Moment),
+    sa.Column("estimate", sa.JSON(none_as_null=True)),
+    sa.Column("history", sa.JSON, nullable=False),
     sa.UniqueConstraint("account", "region", "name", name="jobs_by_name"),
     sa.Index("jobs_in_order", "account", "region", "created_at", "id"),
     sa.Index("jobs_by_status", "status", "created_at", "id"),
@@ -63,7 +65,9 @@ class Job:
     `hyperparameters` are the stated ones (strings). `training_data`, `validation_data`, `output_data` and `vpc` are
     the request's members as they came. `phases` maps a Phase's member name to status, creationTime and
     lastModifiedTime (seconds since 1970). `data_key` is the job's wrapped data key, once the worker has made it;
-    the model inherits it. The model's folder is named by the job's `id`; its public id is `model_id`.
+    the model inherits it. `estimate` is what was expected of the run before it began and, once it has ended, how that
+    was graded; `history` is what happened to it on the way (an attempt that went on from a checkpoint, one that could
+    not), oldest first. The model's folder is named by the job's `id`; its public id is `model_id`.
     """
 
     id: str
@@ -98,6 +102,8 @@ class Job:
     owner: str | None = None
     fence: int = 0
     lease_until: datetime | None = None
+    estimate: dict[str, Any] | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def model_arn(self) -> str:
