@@ -1,4 +1,4 @@
-"""kill -9 at any point, inside a save too: the run goes on with the same losses to the bit, and ends in the same model."""
+"""kill -9 at any point, inside a save too: the run goes on with the same losses to the bit, to the same model."""
 
 import base64
 import random
@@ -130,7 +130,7 @@ def weights(runs: Runs) -> bytes:
 
 @pytest.fixture
 def job(make_job: Callable[..., Any], make_some_rows: Callable[..., Any]) -> Any:
-    """One that uses all that a checkpoint must hold: dropout, validation between epochs, a best state, a rule to stop."""
+    """One that uses all that a checkpoint must hold: dropout, validation between epochs, a best state, a rule."""
     return make_job(
         epochs=EPOCHS,
         batch_size=BATCH,

@@ -7,13 +7,19 @@ from typing import get_args
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """The first line: what is ahead. `truncated_rows` were cut to what the checkpoint takes; tokens are an epoch's."""
+    """The first line: what is ahead, and what will not be learnt. Tokens are an epoch's.
+
+    Of the training file `truncated_rows` were cut to what the checkpoint takes, `skipped_rows` lines were no record,
+    and `empty_answers` rows have one.
+    """
 
     steps: int
     rows: int
     trained_tokens_per_epoch: int
     tokens_per_epoch: int = 0
     truncated_rows: int = 0
+    skipped_rows: int = 0
+    empty_answers: int = 0
     validation_rows: tuple[int, ...] = ()
 
 
@@ -80,7 +86,7 @@ class Finished:
     validation_losses: tuple[float, ...]
     steps: int
     stopped_early: bool
-    saved_step: int
+    saved_step: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

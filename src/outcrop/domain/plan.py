@@ -33,24 +33,16 @@ class EarlyStopping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RowCounts:
-    """What the writer of the training rows counted. `truncated`: rows cut to what the checkpoint takes."""
-
-    rows: int
-    tokens: int
-    trained_tokens: int
-    truncated: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
     """One training run. Paths are absolute; every file but the base checkpoint's is sealed under the job's data key.
 
     `lora` is None for full fine-tuning. `parent` is a sealed model folder of the same base, or None.
-    `learning_rate` is the one applied (already translated for the checkpoint). Validation comes at every epoch's end,
-    and after every `validate_every_steps` steps where that is given; `keep_best` saves the best state that was
-    validated in place of the last. A checkpoint is due every `checkpoint_every_s` seconds, or after every
-    `checkpoint_every_steps` steps where that is given. `counts` is None where nobody counted.
+    `learning_rate` is the one applied (already translated for the checkpoint).
+    Of the training file `truncated_rows` were cut to what the checkpoint takes, `skipped_rows` lines were no record,
+    and `empty_answers` rows have one.
+    Validation comes at every epoch's end, and after every `validate_every_steps` steps where that is given;
+    `keep_best` saves the best state that was validated in place of the last. A checkpoint is due every
+    `checkpoint_every_s` seconds, or after every `checkpoint_every_steps` steps where that is given.
     """
 
     job_id: str
@@ -58,6 +50,9 @@ class TrainingPlan:
     base_checkpoint: str
     training_rows: str
     validation_rows: tuple[str, ...] = ()
+    truncated_rows: int = 0
+    skipped_rows: int = 0
+    empty_answers: int = 0
     parent: str | None = None
     epochs: int
     batch_size: int
@@ -72,7 +67,6 @@ class TrainingPlan:
     threads: int = 1
     checkpoint_every_s: float = CHECKPOINT_EVERY_S
     checkpoint_every_steps: int | None = None
-    counts: RowCounts | None = None
 
     def digest(self) -> str:
         """What the run computes, as SHA-256 in hex: a checkpoint of another digest is another run's.
@@ -93,12 +87,11 @@ class TrainingPlan:
     def from_json(text: str) -> "TrainingPlan":
         """The plan that `to_json` wrote; an unknown member is an error."""
         raw: dict[str, Any] = json.loads(text)
-        lora, early, counts = raw.pop("lora"), raw.pop("early_stopping"), raw.pop("counts")
+        lora, early = raw.pop("lora"), raw.pop("early_stopping")
         if lora is not None:
             lora = LoraPlan(**{**lora, "targets": tuple(lora["targets"])})
         return TrainingPlan(
             **{**raw, "validation_rows": tuple(raw["validation_rows"])},
             lora=lora,
             early_stopping=EarlyStopping(**early) if early else None,
-            counts=RowCounts(**counts) if counts else None,
         )

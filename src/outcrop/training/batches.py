@@ -66,6 +66,10 @@ class Rows:
             )
         return self
 
+    def order(self, seed: int, epoch: int) -> NDArray[np.int64]:
+        """The order of an epoch: another each epoch, the same for the same seed and rows."""
+        return epoch_order(len(self), seed, epoch)
+
     def batches(self, order: Sequence[int], size: int) -> Iterator[Batch]:
         """The rows in `order`, `size` at a time; the last batch holds what is left."""
         for start in range(0, len(order), size):

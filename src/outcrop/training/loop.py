@@ -10,7 +10,6 @@ from itertools import islice
 
 import torch
 
-from outcrop.domain.errors import JobFailure
 from outcrop.domain.events import Event, Finished, Started, Validation
 from outcrop.domain.plan import TrainingPlan
 from outcrop.modeling.llama import Llama
@@ -80,7 +79,7 @@ class _Run:
         """What is left of the epoch that the next step belongs to."""
         rows, history = self.material.training, self.history
         epoch, done = history.position
-        order = self.objective.order(len(rows), self.plan.seed, epoch).tolist()
+        order = self.objective.order(rows, self.plan.seed, epoch).tolist()
         self.model.train()
         for batch in islice(rows.batches(order, self.plan.batch_size), done, None):
             self._step(batch)
@@ -152,14 +151,14 @@ def _mean_loss(model: Llama, objective: Objective, rows: Rows) -> float:
 
 
 def _started(material: Material, plan: TrainingPlan, steps: int) -> Started:
-    rows, counts = material.training, plan.counts
-    if counts is not None and (counts.rows, counts.tokens) != (len(rows), int(rows.lengths.sum())):
-        raise JobFailure("The training rows are not those that were counted when they were written.")
+    rows = material.training
     return Started(
         steps=steps,
         rows=len(rows),
         trained_tokens_per_epoch=rows.trained_tokens,
         tokens_per_epoch=int(rows.lengths.sum()),
-        truncated_rows=0 if counts is None else counts.truncated,
+        truncated_rows=plan.truncated_rows,
+        skipped_rows=plan.skipped_rows,
+        empty_answers=plan.empty_answers,
         validation_rows=tuple(len(rows) for rows in material.validation),
     )

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from outcrop.modeling.llama import Llama
-from outcrop.training.batches import Batch, Piece, Rows, epoch_order
+from outcrop.training.batches import Batch, Piece, Rows
 
 
 def next_token_loss(model: Llama, piece: Piece) -> torch.Tensor:
@@ -20,6 +20,11 @@ def next_token_loss(model: Llama, piece: Piece) -> torch.Tensor:
 def learnt_tokens(piece: Piece) -> float:
     """How many tokens the mask names."""
     return len(piece.targets)
+
+
+def shuffled(rows: Rows, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Every row once, in an order of the epoch's own."""
+    return rows.order(seed, epoch)
 
 
 def pieces_of(rows: Rows, batch: Batch) -> Iterable[Piece]:
@@ -43,7 +48,7 @@ class Objective:
     """
 
     require: Callable[[Rows, str], Rows] = some_token_a_row
-    order: Callable[[int, int, int], NDArray[np.int64]] = epoch_order
+    order: Callable[[Rows, int, int], NDArray[np.int64]] = shuffled
     pieces: Callable[[Rows, Batch], Iterable[Piece]] = pieces_of
     loss: Callable[[Llama, Piece], torch.Tensor] = next_token_loss
     weight: Callable[[Piece], float] = learnt_tokens

@@ -34,6 +34,7 @@ class Saver:
         self._writing: Future[float] | None = None
         self._step = 0  # of the last snapshot
         self._copied_s = 0.0
+        self._failing = False
         self._due = clock() + self._every_s
 
     def __enter__(self) -> Self:
@@ -93,5 +94,9 @@ class Saver:
         try:
             cost = self._copied_s + writing.result()
             self._due = max(self._due, self._clock() + SAVING_SHARE * cost)
+            self._failing = False
         except OSError as error:
+            if self._failing:  # a disk that stays full is said once
+                return
+            self._failing = True
             self._tell(CheckpointUnwritten(step=self._step, cause=error.strerror or type(error).__name__))
