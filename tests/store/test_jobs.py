@@ -133,6 +133,8 @@ def test_an_expired_lease_is_taken_over_and_the_old_owner_can_change_nothing(
     attempts: list[Callable[[], object]] = [
         lambda: jobs.beat(database, old, late, LEASE_S),
         lambda: jobs.set_phase(database, old, Phase.TRAINING, PhaseStatus.COMPLETED, late),
+        lambda: jobs.begin_again(database, old),
+        lambda: jobs.note(database, old, {"event": "late"}),
         lambda: jobs.set_data_key(database, old, b"key"),
         lambda: jobs.record_metrics(database, old, 1.0, ()),
         lambda: jobs.release(database, old),
@@ -143,6 +145,26 @@ def test_an_expired_lease_is_taken_over_and_the_old_owner_can_change_nothing(
         with pytest.raises(jobs.LeaseLost, match=r"no longer held by one \(fence 1\)"):
             attempt()
     assert now_of(database, job) == before
+
+
+def test_who_takes_a_job_over_finds_its_phases_and_may_begin_again(
+    database: Database, queue: Queue, noon: datetime
+) -> None:
+    queue()
+    jobs.set_phase(database, claimed_by(database, "one", noon), Phase.VALIDATION, PhaseStatus.COMPLETED, noon)
+    taken = claimed_by(database, "two", noon + LATER)
+    assert taken.job.phases["validationDetails"]["status"] == "Completed"
+    jobs.begin_again(database, taken)
+    assert now_of(database, taken.job).phases == jobs.NO_PHASES
+
+
+def test_a_history_is_kept_in_order_over_attempts(database: Database, queue: Queue, noon: datetime) -> None:
+    job = queue()
+    old = claimed_by(database, "one", noon)
+    jobs.note(database, old, {"event": "one"})
+    new = claimed_by(database, "two", noon + LATER)
+    jobs.note(database, new, {"event": "two"})
+    assert now_of(database, job).history == [{"event": "one"}, {"event": "two"}]
 
 
 def test_a_late_beat_keeps_a_job_that_nobody_took(database: Database, queue: Queue, noon: datetime) -> None:

@@ -121,6 +121,11 @@ def make_rows() -> Callable[[Sequence[Rendered]], Rows]:
 
 
 @pytest.fixture
+def make_some_rows() -> Callable[..., list[Rendered]]:
+    return some_rows
+
+
+@pytest.fixture
 def rows() -> list[Rendered]:
     return some_rows()
 

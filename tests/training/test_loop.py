@@ -14,7 +14,8 @@ from outcrop.modeling import lora
 from outcrop.text import Rendered
 from outcrop.training import loop
 from outcrop.training.batches import Batch, Piece, Rows
-from outcrop.training.loop import Material, stops_early, train
+from outcrop.training.history import stops_early
+from outcrop.training.loop import Material, train
 from outcrop.training.pupil import Pupil, prepare
 
 Make = Callable[[Sequence[Rendered]], Rows]
@@ -130,7 +131,13 @@ def test_events_tell_the_whole_run(make_rows: Make, rows: list[Rendered], make_p
     plan = make_plan(batch_size=5, epochs=2)
     material = Material(training=make_rows(rows), validation=(make_rows(rows[:3]), make_rows(rows[3:])))
     finished = train(prepare(plan, None).model, material, plan, heard)
-    assert heard.events[0] == Started(steps=6, rows=12, trained_tokens_per_epoch=36)
+    assert heard.events[0] == Started(
+        steps=6,
+        rows=12,
+        trained_tokens_per_epoch=36,
+        tokens_per_epoch=sum(len(row.ids) for row in rows),
+        validation_rows=(3, 9),
+    )
     steps = [event for event in heard.events if isinstance(event, Step)]
     assert [(event.step, event.epoch, event.tokens) for event in steps] == [
         (0, 0, 15), (1, 0, 15), (2, 0, 6), (3, 1, 15), (4, 1, 15), (5, 1, 6),
@@ -140,7 +147,7 @@ def test_events_tell_the_whole_run(make_rows: Make, rows: list[Rendered], make_p
     assert finished.validation_losses == tuple(event.loss for event in heard.validations[-2:])
     last = sum(event.loss * event.tokens for event in steps[3:]) / 36
     assert finished.training_loss == pytest.approx(last)
-    assert (finished.steps, finished.stopped_early) == (6, False)
+    assert (finished.steps, finished.stopped_early, finished.saved_step) == (6, False, 5)
 
 
 def test_validation_loss_is_the_mean_over_trained_tokens(

@@ -2,15 +2,52 @@
 
 import json
 from dataclasses import asdict, dataclass
+from typing import get_args
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """The first line: what is ahead."""
+    """The first line: what is ahead, and what will not be learnt. Tokens are an epoch's.
+
+    Of the training file `truncated_rows` were cut to what the checkpoint takes, `skipped_rows` lines were no record,
+    and `empty_answers` rows have one.
+    """
 
     steps: int
     rows: int
     trained_tokens_per_epoch: int
+    tokens_per_epoch: int = 0
+    truncated_rows: int = 0
+    skipped_rows: int = 0
+    empty_answers: int = 0
+    validation_rows: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """An earlier attempt trained: this one goes on after its first `step` steps (0: none of its checkpoints is whole).
+
+    The events of those steps are told again. `lost_steps` had been done and are done again.
+    """
+
+    step: int
+    lost_steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointDamaged:
+    """The checkpoint after `step` steps could not be used: a sentence that says why."""
+
+    step: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointUnwritten:
+    """The checkpoint after `step` steps could not be written; the training went on without it."""
+
+    step: int
+    cause: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +63,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validation:
-    """Validation loss (nats a trained token) of one validator, after an epoch (or before the first: step -1)."""
+    """Validation loss (nats a trained token) of one validator after a step (before the first one: step -1).
+
+    Every epoch's last step has one, and each step that the plan's `validate_every_steps` names.
+    """
 
     step: int
     epoch: int
@@ -36,12 +76,17 @@ class Validation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The last line of a run that ended well; the sealed model is whole on disk before it is said."""
+    """The last line of a run that ended well; the sealed model is whole on disk before it is said.
+
+    `saved_step`: the last step that the saved model knows. The losses are that model's: validation as it was measured
+    after that step, training as the mean over its epoch so far.
+    """
 
     training_loss: float
     validation_losses: tuple[float, ...]
     steps: int
     stopped_early: bool
+    saved_step: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +96,9 @@ class Failed:
     cause: str
 
 
-Event = Started | Step | Validation | Finished | Failed
-_KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in (Started, Step, Validation, Finished, Failed)}
+Event = Started | Resumed | CheckpointDamaged | CheckpointUnwritten | Step | Validation | Finished | Failed
+_KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
+_TUPLES = {"validation_losses", "validation_rows"}
 
 
 def to_line(event: Event) -> str:
@@ -66,6 +112,6 @@ def from_line(line: str) -> Event:
     if not isinstance(raw, dict) or raw.get("event") not in _KINDS:
         raise ValueError("not an event line")
     kind = _KINDS[raw.pop("event")]
-    if kind is Finished:
-        raw["validation_losses"] = tuple(raw["validation_losses"])
+    for name in _TUPLES & raw.keys():
+        raw[name] = tuple(raw[name])
     return kind(**raw)

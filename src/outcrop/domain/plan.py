@@ -1,11 +1,16 @@
 """What a training child is asked to do: plain data, written as JSON. Holds no key and no secret."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
+from pathlib import PurePath
 from typing import Any, Literal
 
 Objective = Literal["fine_tuning", "continued_pre_training"]
 
+CHECKPOINT_EVERY_S = 30.0  # what a kill costs at most, and little enough that one is paid for every run of a minute
+# How a run is carried out, not what it computes: a checkpoint outlives a change of these.
+_OF_THE_CARRYING_OUT = ("threads", "checkpoint_every_s", "checkpoint_every_steps")
 ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -33,6 +38,11 @@ class TrainingPlan:
 
     `lora` is None for full fine-tuning. `parent` is a sealed model folder of the same base, or None.
     `learning_rate` is the one applied (already translated for the checkpoint).
+    Of the training file `truncated_rows` were cut to what the checkpoint takes, `skipped_rows` lines were no record,
+    and `empty_answers` rows have one.
+    Validation comes at every epoch's end, and after every `validate_every_steps` steps where that is given;
+    `keep_best` saves the best state that was validated in place of the last. A checkpoint is due every
+    `checkpoint_every_s` seconds, or after every `checkpoint_every_steps` steps where that is given.
     """
 
     job_id: str
@@ -40,6 +50,9 @@ class TrainingPlan:
     base_checkpoint: str
     training_rows: str
     validation_rows: tuple[str, ...] = ()
+    truncated_rows: int = 0
+    skipped_rows: int = 0
+    empty_answers: int = 0
     parent: str | None = None
     epochs: int
     batch_size: int
@@ -47,9 +60,24 @@ class TrainingPlan:
     warmup_steps: int = 0
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     early_stopping: EarlyStopping | None = None
+    validate_every_steps: int | None = None
+    keep_best: bool = False
     lora: LoraPlan | None = LoraPlan()
     seed: int = 0
     threads: int = 1
+    checkpoint_every_s: float = CHECKPOINT_EVERY_S
+    checkpoint_every_steps: int | None = None
+
+    def digest(self) -> str:
+        """What the run computes, as SHA-256 in hex: a checkpoint of another digest is another run's.
+
+        Rows go in by their files' names, so that a home may be moved; threads and the checkpoints' pace stay out.
+        """
+        said = {name: value for name, value in asdict(self).items() if name not in _OF_THE_CARRYING_OUT}
+        paths = ("training_rows", *(["parent"] if self.parent else []))
+        said |= {name: PurePath(said[name]).name for name in paths}
+        said["validation_rows"] = [PurePath(path).name for path in self.validation_rows]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> str:
         """The plan as one JSON object."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from outcrop.domain.errors import CheckpointError, SettingsError
-from outcrop.domain.plan import LoraPlan
+from outcrop.domain.plan import ALL_LINEAR, LoraPlan
 from outcrop.families.hyperparameters import Hyperparameters
 from outcrop.families.model import FoundationModel
 from outcrop.families.open import registered
@@ -202,4 +202,9 @@ def _lora(card: Mapping[str, Any], hyperparameters: Hyperparameters) -> LoraPlan
     said = card.get("lora", {})
     rank, alpha = int(said.get("rank", 16)), int(said.get("alpha", 32))
     chosen = hyperparameters.lora_rank or rank
-    return LoraPlan(rank=chosen, alpha=hyperparameters.lora_alpha or max(1, chosen * alpha // rank))
+    return LoraPlan(
+        rank=chosen,
+        alpha=hyperparameters.lora_alpha or max(1, chosen * alpha // rank),
+        dropout=hyperparameters.lora_dropout,
+        targets=hyperparameters.lora_targets or ALL_LINEAR,
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from outcrop.domain.errors import ValidationException
-from outcrop.domain.plan import EarlyStopping
+from outcrop.domain.plan import ALL_LINEAR, CHECKPOINT_EVERY_S, EarlyStopping
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -18,10 +18,13 @@ Number = int | float
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hyperparameter:
-    """One row of a family's table. `default` None: it has an effect only where it is sent."""
+    """One row of a family's table. `default` None: it has an effect only where it is sent.
+
+    A "choice" is one of `choices`; "names" are several of them, each once.
+    """
 
     name: str
-    kind: Literal["int", "float", "choice"]
+    kind: Literal["int", "float", "choice", "names"]
     minimum: Number = 0
     maximum: Number = 0
     default: Number | str | None
@@ -33,6 +36,8 @@ class Hyperparameter:
         """The range in words: `an integer from 1 to 5`."""
         if self.kind == "choice":
             return "one of " + ", ".join(self.choices)
+        if self.kind == "names":
+            return "some of " + ",".join(self.choices) + ", separated by commas"
         noun = "an integer" if self.kind == "int" else "a number"
         if self.minimum == self.maximum:
             return f"{self.minimum}"
@@ -42,6 +47,9 @@ class Hyperparameter:
         """The value that a string states, or None where it is not one in range."""
         if self.kind == "choice":
             return sent if sent in self.choices else None
+        if self.kind == "names":
+            names = [name.strip() for name in sent.split(",")]
+            return ",".join(names) if set(names) <= set(self.choices) and len(set(names)) == len(names) else None
         pattern = _INTEGER if self.kind == "int" else _FLOAT
         if len(sent) > _LONGEST_NUMBER or not pattern.fullmatch(sent):
             return None
@@ -54,7 +62,8 @@ class Hyperparameters:
     """A job's hyperparameters, typed, defaults filled in. `stated` is what Get answers.
 
     `learning_rate` is in the family's own terms, as a card of a checkpoint knows it; times `learning_rate_unit` it is a
-    rate (Claude's table has multipliers). None for `lora_rank` and `lora_alpha` leaves the choice to the checkpoint.
+    rate (Claude's table has multipliers). None for `lora_rank`, `lora_alpha` and `lora_targets` leaves the choice to
+    the checkpoint; None for `keep_best` means: where the job may stop early.
     """
 
     epoch_count: int
@@ -66,6 +75,11 @@ class Hyperparameters:
     method: Literal["lora", "full"] = "lora"
     lora_rank: int | None = None
     lora_alpha: int | None = None
+    lora_targets: tuple[str, ...] | None = None
+    lora_dropout: float = 0.0
+    validate_every_steps: int | None = None
+    keep_best: bool | None = None
+    checkpoint_every_s: float = CHECKPOINT_EVERY_S
     seed: int = 0
     stated: dict[str, str] = field(default_factory=dict)
 
@@ -93,6 +107,45 @@ OUTCROPS_OWN = (
         maximum=1024,
         default=None,
         sentence="The adapter's scale is alpha / rank; unset, the checkpoint's own choice.",
+    ),
+    Hyperparameter(
+        name="outcrop.loraTargets",
+        kind="names",
+        choices=ALL_LINEAR,
+        default=None,
+        sentence="The linear layers that get an adapter; unset, all of them.",
+    ),
+    Hyperparameter(
+        name="outcrop.loraDropout",
+        kind="float",
+        minimum=0,
+        maximum=0.5,
+        default=None,
+        sentence="The share of an adapter's inputs that each step leaves out; unset, none.",
+    ),
+    Hyperparameter(
+        name="outcrop.validateEverySteps",
+        kind="int",
+        minimum=1,
+        maximum=1_000_000,
+        default=None,
+        sentence="Validation after every so many steps, beside that at the end of each epoch.",
+    ),
+    Hyperparameter(
+        name="outcrop.keepBest",
+        kind="choice",
+        choices=("true", "false"),
+        default=None,
+        sentence="true saves the state with the lowest validation loss (the first validator's), false the last; "
+        "unset, true where the job may stop early.",
+    ),
+    Hyperparameter(
+        name="outcrop.checkpointEverySeconds",
+        kind="int",
+        minimum=1,
+        maximum=86_400,
+        default=None,
+        sentence=f"A kill costs so much training at most; unset, {CHECKPOINT_EVERY_S:.0f} seconds.",
     ),
     Hyperparameter(
         name="outcrop.seed",

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from outcrop.domain import arn
 from outcrop.domain.errors import ValidationException
+from outcrop.domain.plan import CHECKPOINT_EVERY_S
 from outcrop.families.claude import Claude
 from outcrop.families.family import Family
 from outcrop.families.hyperparameters import Hyperparameters, resolve, stated
@@ -17,6 +18,8 @@ from outcrop.families.titan import Titan
 
 FAMILIES: dict[str, Family] = {family.name: family for family in (Nova(), Claude(), Llama(), Titan(), Open())}
 MODELS: dict[str, FoundationModel] = {model.model_id: model for family in FAMILIES.values() for model in family.models}
+
+_KEEP_BEST: dict[int | float | str | None, bool | None] = {"true": True, "false": False, None: None}
 
 
 def find_model(identifier: str) -> FoundationModel | None:
@@ -51,6 +54,11 @@ def check_hyperparameters(
         method="full" if values.get("outcrop.method") == "full" else "lora",
         lora_rank=_integer(values.get("outcrop.loraRank")),
         lora_alpha=_integer(values.get("outcrop.loraAlpha")),
+        lora_targets=_names(values.get("outcrop.loraTargets")),
+        lora_dropout=float(values.get("outcrop.loraDropout", 0.0)),
+        validate_every_steps=_integer(values.get("outcrop.validateEverySteps")),
+        keep_best=_KEEP_BEST[values.get("outcrop.keepBest")],
+        checkpoint_every_s=float(values.get("outcrop.checkpointEverySeconds", CHECKPOINT_EVERY_S)),
         seed=_integer(values.get("outcrop.seed")) or 0,
     )
 
@@ -69,3 +77,7 @@ def _supported(model: FoundationModel, customization_type: str) -> None:
 
 def _integer(value: int | float | str | None) -> int | None:
     return value if isinstance(value, int) else None
+
+
+def _names(value: int | float | str | None) -> tuple[str, ...] | None:
+    return tuple(value.split(",")) if isinstance(value, str) else None

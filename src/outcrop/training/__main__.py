@@ -1,4 +1,4 @@
-"""The training child: `python -m outcrop.training PLAN.json OUT_DIR`, keys on stdin, events on stdout.
+"""The training child: `python -m outcrop.training PLAN.json OUT_DIR [CHECKPOINTS]`, keys on stdin, events on stdout.
 
 Ends with 0 after Finished and with 1 after Failed. SIGTERM ends it at once: what it wrote is only named when whole.
 """
@@ -24,12 +24,12 @@ def main(arguments: Sequence[str], source: TextIO, events: TextIO) -> int:
         print(to_line(event), file=events, flush=True)
 
     try:
-        plan_file, out = arguments
+        plan_file, out, *checkpoints = arguments
         keys = _keys(source)
         plan = TrainingPlan.from_json(Path(plan_file).read_text(encoding="utf-8"))
         from outcrop.training.child import run  # torch loads only once the plan is read
 
-        tell(run(plan, Path(out), keys, tell))
+        tell(run(plan, Path(out), keys, tell, Path(checkpoints[0]) if checkpoints else None))
     except OutcropError as error:
         tell(Failed(cause=str(error)))
     except MemoryError:

@@ -13,6 +13,7 @@ from outcrop.text.rows import TokenRows
 
 # Tokens computed at once: more costs memory, fewer costs time. A longer row is a piece of its own.
 PIECE_TOKENS = 2048
+NAMED_ROWS = 10  # so many rows are named where some cannot be learnt from: enough to see a pattern
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,7 @@ class Rows:
         trained[self._starts[self._starts < len(trained)]] = False  # nothing comes before a row's first token
         self._trained = trained
         self.counts, self._ends = _measure(trained, rows.offsets)
+        self.lengths = np.diff(rows.offsets)
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -59,10 +61,14 @@ class Rows:
         bare = np.flatnonzero(self.counts == 0)
         if len(bare):
             raise JobFailure(
-                f"{len(bare)} of the {len(self)} {name} rows have no token to learn, the first of them row "
-                f"{bare[0] + 1}: an answer is empty, or was cut off with what exceeds the context."
+                f"{len(bare)} of the {len(self)} {name} rows have no token to learn ({named(bare)}): "
+                "an answer is empty, or was cut off with what exceeds the context."
             )
         return self
+
+    def order(self, seed: int, epoch: int) -> NDArray[np.int64]:
+        """The order of an epoch: another each epoch, the same for the same seed and rows."""
+        return epoch_order(len(self), seed, epoch)
 
     def batches(self, order: Sequence[int], size: int) -> Iterator[Batch]:
         """The rows in `order`, `size` at a time; the last batch holds what is left."""
@@ -107,6 +113,13 @@ class Rows:
             wanted=_joined(wanted),
             targets=_joined(targets),
         )
+
+
+def named(rows: NDArray[np.int64]) -> str:
+    """Rows as people count them: `rows 1, 2, 7 and 12 more`."""
+    shown = ", ".join(str(row + 1) for row in rows[:NAMED_ROWS])
+    more = len(rows) - NAMED_ROWS
+    return f"row{'s' if len(rows) > 1 else ''} {shown}" + (f" and {more} more" if more > 0 else "")
 
 
 def epoch_order(rows: int, seed: int, epoch: int) -> NDArray[np.int64]:

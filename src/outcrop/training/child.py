@@ -1,6 +1,8 @@
 """One training run from a plan to a sealed model: what the child process does between its first and last word."""
 
+import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -10,31 +12,62 @@ from outcrop.domain.events import Event, Finished
 from outcrop.domain.plan import TrainingPlan
 from outcrop.training.batches import Rows
 from outcrop.training.loop import Material, train
+from outcrop.training.objectives import objective_named
 from outcrop.training.pupil import prepare
+from outcrop.training.saver import Saver
+from outcrop.training.shelf import Shelf
 from outcrop.training.vault import ModelFolder, read_token_rows
 
 
-def run(plan: TrainingPlan, out: Path, keys: Sequence[bytes], tell: Callable[[Event], None]) -> Finished:
+def run(
+    plan: TrainingPlan,
+    out: Path,
+    keys: Sequence[bytes],
+    tell: Callable[[Event], None],
+    checkpoints: Path | None = None,
+) -> Finished:
     """Trains as `plan` says and writes the sealed model into `out`; answers the last event once it is whole on disk.
 
-    `keys`: the job's data key, then the parent's where the plan has one. Raises JobFailure.
+    `keys`: the job's data key, then the parent's where the plan has one. `checkpoints` is this attempt's own folder for
+    them, named by a number that grows: it goes on from the newest whole one that it or a sibling holds. None: it keeps
+    none. Raises JobFailure.
     """
     torch.set_num_threads(plan.threads)
     torch.manual_seed(plan.seed)
     pupil = prepare(plan, _parent(plan, keys))
-    finished = train(pupil.model, _material(plan, keys[0]), plan, tell)
+    with _saver(plan, checkpoints, keys[0], tell) as saver:
+        finished = train(pupil.model, _material(plan, keys[0]), plan, tell, saver)
     pupil.save(ModelFolder(out, plan.job_id, keys[0]))
     return finished
 
 
 def _material(plan: TrainingPlan, key: bytes) -> Material:
     """The plan's rows, each set looked through before anything is trained."""
-    training = Rows(read_token_rows(Path(plan.training_rows), plan.job_id, key)).require_trained("training")
-    validation = tuple(
-        Rows(read_token_rows(Path(path), plan.job_id, key)).require_trained("validation")
-        for path in plan.validation_rows
-    )
-    return Material(training=training, validation=validation)
+    require = objective_named(plan.objective).require
+
+    def rows(path: str, name: str) -> Rows:
+        return require(Rows(read_token_rows(Path(path), plan.job_id, key)), name)
+
+    training = rows(plan.training_rows, "training")
+    return Material(training=training, validation=tuple(rows(path, "validation") for path in plan.validation_rows))
+
+
+def _saver(
+    plan: TrainingPlan, folder: Path | None, key: bytes, tell: Callable[[Event], None]
+) -> AbstractContextManager[Saver | None]:
+    if folder is None:
+        return nullcontext()
+    shelf = Shelf(folder=folder, job_id=plan.job_id, plan_digest=_digest(plan), key=key)
+    return Saver(shelf, plan, tell)
+
+
+def _digest(plan: TrainingPlan) -> str:
+    """The plan's, and with it the base checkpoint as it lies there now: by its files' names, sizes and times."""
+    found = hashlib.sha256(plan.digest().encode())
+    for path in sorted(Path(plan.base_checkpoint).iterdir()):
+        about = path.stat()
+        found.update(f"{path.name}/{about.st_size}/{about.st_mtime_ns}\n".encode())
+    return found.hexdigest()
 
 
 def _parent(plan: TrainingPlan, keys: Sequence[bytes]) -> ModelFolder | None:

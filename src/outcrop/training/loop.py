@@ -1,21 +1,26 @@
-"""The one loop: every objective is rows with a mask. Knows no files, keys or adapters.
+"""The one loop: an objective says what a piece's loss is, the plan everything else. Knows no files, keys or adapters.
 
-The loss of a step is the mean over its trained tokens, however they are spread over rows and pieces.
+The loss of a step is the mean over what is learnt in it, however that is spread over rows and pieces.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 
-from outcrop.domain.errors import JobFailure
-from outcrop.domain.events import Event, Finished, Started, Step, Validation
-from outcrop.domain.plan import EarlyStopping, TrainingPlan
+from outcrop.domain.events import Event, Finished, Started, Validation
+from outcrop.domain.plan import TrainingPlan
 from outcrop.modeling.llama import Llama
-from outcrop.training.batches import Batch, Piece, Rows, epoch_order
+from outcrop.training.batches import Batch, Rows
+from outcrop.training.history import BEFORE, History, require_number
+from outcrop.training.objective import Objective
+from outcrop.training.objectives import objective_named
+from outcrop.training.objectives.fine_tuning import OBJECTIVE as FINE_TUNING
 from outcrop.training.optimizer import Optimizer
-from outcrop.training.schedule import Schedule
+from outcrop.training.saver import Saver
+from outcrop.training.snapshot import BestState, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,93 +31,134 @@ class Material:
     validation: tuple[Rows, ...] = ()
 
 
-def train(model: Llama, material: Material, plan: TrainingPlan, tell: Callable[[Event], None]) -> Finished:
+def train(
+    model: Llama,
+    material: Material,
+    plan: TrainingPlan,
+    tell: Callable[[Event], None],
+    saver: Saver | None = None,
+) -> Finished:
     """Trains what in `model` requires a gradient, in place. `tell` hears every event but the last, which is answered.
 
-    Raises JobFailure where the loss is no number any more.
+    With a `saver` it goes on from the newest whole checkpoint, and leaves checkpoints behind. Raises JobFailure where
+    the loss is no number any more.
     """
-    rows = material.training
-    schedule = Schedule.of(plan, plan.epochs * math.ceil(len(rows) / plan.batch_size))
-    optimizer = Optimizer(parameter for parameter in model.parameters() if parameter.requires_grad)
-    tell(Started(steps=schedule.steps, rows=len(rows), trained_tokens_per_epoch=rows.trained_tokens))
-    losses = [_validate(model, material, -1, 0, tell)]
-    step = 0
-    for epoch in range(plan.epochs):
-        model.train()
-        total = 0.0
-        for batch in rows.batches(epoch_order(len(rows), plan.seed, epoch).tolist(), plan.batch_size):
-            loss = _gradients(model, rows, batch)
-            _require_number(loss, step)
-            optimizer.step(schedule.learning_rate(step))
-            tell(_stepped(step, epoch, loss, schedule, batch))
-            total += loss * batch.trained_tokens
-            step += 1
-        _require_number(0.0 if optimizer.finite() else math.nan, step - 1)
-        losses.append(_validate(model, material, step - 1, epoch, tell))
-        if plan.early_stopping and stops_early(losses, plan.early_stopping):
-            break
-    return Finished(
-        training_loss=total / rows.trained_tokens,
-        validation_losses=losses[-1],
-        steps=step,
-        stopped_early=step < schedule.steps,
-    )
+    run = _Run(model, material, plan, tell)
+    run.begin(saver)
+    while not run.history.over:
+        run.epoch(saver)
+    return run.finish()
 
 
-def stops_early(losses: Sequence[tuple[float, ...]], rule: EarlyStopping) -> bool:
-    """Whether the first validator's loss has not fallen by `threshold` below its best for `patience` epochs.
+class _Run:
+    """A run while it goes on: the model, and what is known of it so far."""
 
-    `losses[0]` was measured before the first epoch. Without validators nothing stops early.
-    """
-    if not losses[0]:
-        return False
-    best, without = losses[0][0], 0
-    for loss, *_ in losses[1:]:
-        better = loss <= best - rule.threshold
-        best, without = (loss, 0) if better else (best, without + 1)
-    return without >= rule.patience
+    def __init__(self, model: Llama, material: Material, plan: TrainingPlan, tell: Callable[[Event], None]) -> None:
+        self.model, self.material, self.plan, self.tell = model, material, plan, tell
+        self.objective: Objective = objective_named(plan.objective)
+        self.optimizer = Optimizer(parameter for parameter in model.parameters() if parameter.requires_grad)
+        steps_an_epoch = math.ceil(len(material.training) / plan.batch_size)
+        self.history = History(plan=plan, steps_an_epoch=steps_an_epoch)
+        self.best: BestState | None = None
+
+    def begin(self, saver: Saver | None) -> None:
+        """Says what is ahead; goes on from a checkpoint, or measures what there is before the first step."""
+        self.tell(_started(self.material, self.plan, self.history.schedule.steps))
+        found = saver.resume() if saver else None
+        if found is None:
+            self._validate()
+            return
+        self.history.take(found.history)
+        self.optimizer.load(found.optimizer)
+        self.best = found.best
+        found.restore_random_state()
+        for event in self.history.events():
+            self.tell(event)
+
+    def epoch(self, saver: Saver | None) -> None:
+        """What is left of the epoch that the next step belongs to."""
+        rows, history = self.material.training, self.history
+        epoch, done = history.position
+        order = self.objective.order(rows, self.plan.seed, epoch).tolist()
+        self.model.train()
+        for batch in islice(rows.batches(order, self.plan.batch_size), done, None):
+            self._step(batch)
+            if history.validation_is_due:
+                require_number(0.0 if self.optimizer.finite() else math.nan, history.steps - 1)
+                self._validate()
+            if saver and not history.over:
+                saver.offer(history.steps, self._snapshot)
+
+    def finish(self) -> Finished:
+        """The last event. The model is then in the state that is to be saved: the last, or the best."""
+        step = self.history.steps - 1
+        if self.best is not None:
+            step = self.best.step
+            self.optimizer.put(self.best.values.to(self.optimizer.values.device))
+        return Finished(
+            training_loss=self.history.training_loss(step),
+            validation_losses=self.history.validations[step],
+            steps=self.history.steps,
+            stopped_early=self.history.steps < self.history.schedule.steps,
+            saved_step=step,
+        )
+
+    def _step(self, batch: Batch) -> None:
+        loss = _gradients(self.model, self.material.training, batch, self.objective)
+        rate = self.history.schedule.learning_rate(self.history.steps)
+        told = self.history.add(loss, batch.trained_tokens)
+        self.optimizer.step(rate)
+        self.tell(told)
+
+    def _validate(self) -> None:
+        """Each validator's mean loss over what is learnt in its rows; keeps the state where it is the best so far."""
+        step = self.history.steps - 1
+        self.model.eval()
+        losses = [_mean_loss(self.model, self.objective, rows) for rows in self.material.validation]
+        self.model.train()
+        self.history.validations[step] = tuple(losses)
+        for validator, loss in enumerate(losses):
+            epoch = max(step, 0) // self.history.steps_an_epoch
+            self.tell(Validation(step=step, epoch=epoch, validator=validator, loss=loss))
+        if self.plan.keep_best and step != BEFORE and self.history.best_step == step:
+            self.best = BestState(step=step, values=self.optimizer.values.detach().to("cpu", copy=True))
+
+    def _snapshot(self) -> Snapshot:
+        return Snapshot.of(self.history.tensors(), self.optimizer.state(), self.best)
 
 
-def _gradients(model: Llama, rows: Rows, batch: Batch) -> float:
+def _gradients(model: Llama, rows: Rows, batch: Batch, objective: Objective = FINE_TUNING) -> float:
     """Adds the batch's mean gradient to the parameters'; answers its mean loss."""
+    pieces = list(objective.pieces(rows, batch))
+    weight = sum(objective.weight(piece) for piece in pieces)
     loss = 0.0
-    for piece in rows.pieces(batch):
-        part = _loss(model, piece) / batch.trained_tokens
+    for piece in pieces:
+        part = objective.loss(model, piece) / weight
         part.backward()
         loss += part.item()
     return loss
 
 
-def _validate(
-    model: Llama, material: Material, step: int, epoch: int, tell: Callable[[Event], None]
-) -> tuple[float, ...]:
-    """Each validator's mean loss over its trained tokens."""
-    model.eval()
-    losses = []
-    for validator, rows in enumerate(material.validation):
-        with torch.no_grad():
-            total = sum(_loss(model, piece).item() for piece in _all_pieces(rows))
-        losses.append(total / rows.trained_tokens)
-        tell(Validation(step=step, epoch=epoch, validator=validator, loss=losses[-1]))
-    return tuple(losses)
-
-
-def _all_pieces(rows: Rows) -> Iterator[Piece]:
+@torch.no_grad()
+def _mean_loss(model: Llama, objective: Objective, rows: Rows) -> float:
+    """The mean loss over what is learnt in `rows`."""
+    total = weight = 0.0
     for whole in rows.batches(range(len(rows)), len(rows)):
-        yield from rows.pieces(whole)
+        for piece in objective.pieces(rows, whole):
+            total += objective.loss(model, piece).item()
+            weight += objective.weight(piece)
+    return total / weight
 
 
-def _loss(model: Llama, piece: Piece) -> torch.Tensor:
-    device = model.embedding.device
-    return model.loss(piece.packed.to(device), piece.wanted.to(device), piece.targets.to(device))
-
-
-def _stepped(step: int, epoch: int, loss: float, schedule: Schedule, batch: Batch) -> Step:
-    return Step(
-        step=step, epoch=epoch, loss=loss, learning_rate=schedule.learning_rate(step), tokens=batch.trained_tokens
+def _started(material: Material, plan: TrainingPlan, steps: int) -> Started:
+    rows = material.training
+    return Started(
+        steps=steps,
+        rows=len(rows),
+        trained_tokens_per_epoch=rows.trained_tokens,
+        tokens_per_epoch=int(rows.lengths.sum()),
+        truncated_rows=plan.truncated_rows,
+        skipped_rows=plan.skipped_rows,
+        empty_answers=plan.empty_answers,
+        validation_rows=tuple(len(rows) for rows in material.validation),
     )
-
-
-def _require_number(value: float, step: int) -> None:
-    if not math.isfinite(value):
-        raise JobFailure(f"The training loss is no number at step {step + 1}; hint: a lower learning rate.")

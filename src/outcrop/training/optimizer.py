@@ -36,6 +36,25 @@ class Optimizer:
         self._adamw.step()
         gradient.zero_()
 
+    def state(self) -> dict[str, torch.Tensor]:
+        """All that a step changes, under names of this class's own: views, to be copied before the next step."""
+        return {"values": self.values.detach(), **self._adamw.state[self.values]}
+
+    @torch.no_grad()
+    def load(self, state: dict[str, torch.Tensor]) -> None:
+        """Goes on from what `state` answered, to the bit. Raises RuntimeError where it is another model's."""
+        self.put(state["values"])
+        self._adamw.state[self.values] = {
+            name: tensor.to(self.values.device, copy=True) for name, tensor in state.items() if name != "values"
+        }
+
+    @torch.no_grad()
+    def put(self, values: torch.Tensor) -> None:
+        """Sets the parameters. Raises RuntimeError where there are more or fewer."""
+        if values.shape != self.values.shape:
+            raise RuntimeError(f"{values.numel()} parameters do not fit {self.values.numel()}")
+        self.values.copy_(values)
+
     def finite(self) -> bool:
         """Whether every parameter still is a number."""
         return bool(torch.isfinite(self.values).all())

@@ -56,15 +56,14 @@ class Sources:
         model, checkpoint = base_of(ground, job)
         kind = kind_of(job)
         hyperparameters = families.check_hyperparameters(model, kind, job.hyperparameters)
-        prefix = Place.of(job.output_data["s3Uri"])
         validators = job.validation_data.get("validators", [])
         return cls(
             job_id=job.id,
-            access=RoleAccess(objects=ground.objects, job=job),
+            access=access_of(ground, job),
             training=Place.of(job.training_data["s3Uri"]),
             validation=tuple(Place.of(validator["s3Uri"]) for validator in validators),
-            prefix=prefix,
-            output=Place(prefix.bucket, artifacts.job_folder(prefix.key, job.id)),
+            prefix=Place.of(job.output_data["s3Uri"]),
+            output=output_of(job),
             rules=families.record_format(model, kind, hyperparameters.batch_size),
             checkpoint=checkpoint,
             tokenizer=Tokenizer.load(checkpoint.path),
@@ -141,3 +140,14 @@ def base_of(ground: WorkerGround, job: Job) -> tuple[FoundationModel, Checkpoint
 def kind_of(job: Job) -> CustomizationType:
     """What kind of customization it is: the service let no other pass."""
     return cast(CustomizationType, job.customization_type)
+
+
+def access_of(ground: WorkerGround, job: Job) -> RoleAccess:
+    """What the job's role may read and write."""
+    return RoleAccess(objects=ground.objects, job=job)
+
+
+def output_of(job: Job) -> Place:
+    """The job's own folder below the output that its request names."""
+    prefix = Place.of(job.output_data["s3Uri"])
+    return Place(prefix.bucket, artifacts.job_folder(prefix.key, job.id))

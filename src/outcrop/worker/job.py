@@ -1,8 +1,9 @@
 """One claimed job: validate, prepare, train, settle. Knows nothing of how jobs are claimed.
 
-Every phase may be begun again from nothing by whoever takes the job over. An attempt works in a folder of its own,
-named by its fencing number, and the model is put in its place in the very transaction that says Completed: what an
-attempt that lost its lease still writes, nobody reads.
+Whoever takes a job over uses its data where that is ready, and trains on from the newest whole checkpoint. An attempt
+works in a folder of its own, named by its fencing number, and the model is put in its place in the very transaction
+that says Completed: of what an attempt that lost its lease still writes, nobody reads anything but checkpoints, and
+those are bound to the job, its plan and their step.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError, OperationalError
 
@@ -24,7 +26,7 @@ from outcrop.domain.states import JobStatus, Phase, PhaseStatus
 from outcrop.sealed.writer import sync_folder
 from outcrop.store import jobs
 from outcrop.store.jobs import ClaimedJob, LeaseLost, Outcome
-from outcrop.worker import data, launch, planning
+from outcrop.worker import data, launch, planning, succession
 from outcrop.worker.ground import WorkerGround, key_context
 from outcrop.worker.lease import Closing, Lease, Lost, StopRequested
 from outcrop.worker.metrics import MetricsFiles
@@ -127,9 +129,13 @@ class _Attempt:
         return self.claimed.job
 
     @property
+    def work_folder(self) -> Path:
+        return self.ground.work_folder(self.job.id)
+
+    @property
     def folder(self) -> Path:
         """This attempt's own: one that lost its lease may still be writing into another."""
-        return self.ground.work_folder(self.job.id) / str(self.claimed.fence)
+        return self.work_folder / str(self.claimed.fence)
 
     @property
     def log(self) -> Path:
@@ -144,22 +150,44 @@ class _Attempt:
                 f"The job was begun {ATTEMPTS_LIMIT} times, and each time its worker was stopped or killed before it "
                 "had ended; the worker's log tells more."
             )
+        plan, key = self._ready() or self._prepare()
+        with self._phase(Phase.TRAINING):
+            return self._train(plan, key)
+
+    def _ready(self) -> tuple[TrainingPlan, bytes] | None:
+        """The plan and the key of an earlier attempt that came so far; its two phases stay as they are."""
+        self.lease.check()
+        done = self.job.phases[Phase.DATA_PROCESSING]["status"] == PhaseStatus.COMPLETED
+        plan = succession.kept_plan(self.work_folder) if done else None
+        return None if plan is None else (plan, self._data_key())
+
+    def _prepare(self) -> tuple[TrainingPlan, bytes]:
+        """Validation and data processing; what they come to is kept for later attempts."""
+        if self.job.attempts > 1:
+            jobs.begin_again(self.ground.database, self.claimed)
+            self._note({"event": "restarted", "phase": Phase.VALIDATION.value})
         with self._phase(Phase.VALIDATION):
             key = self._data_key()
             planning.parent_key(self.ground, self.job)  # a parent that cannot be used is said before the data is read
             sources = data.Sources.of(self.ground, self.job)
             seen = sources.check(self.lease.check)
         with self._phase(Phase.DATA_PROCESSING):
-            self._make_folder()
-            rows = sources.write_rows(self.folder, key, seen, self.lease.check)
+            prepared = self._prepared_folder()
+            rows = sources.write_rows(prepared, key, seen, self.lease.check)
             plan = planning.make_plan(self.ground, self.job, rows)
-        with self._phase(Phase.TRAINING):
-            return self._train(plan, key, sources)
+            succession.keep_plan(self.work_folder, plan)
+        return plan, key
 
-    def _train(self, plan: TrainingPlan, key: bytes, sources: data.Sources) -> Outcome:
-        keys = [key, *planning.parent_key(self.ground, self.job)]
-        metrics = MetricsFiles(sources.access, sources.output, self.ground.clock)
-        finished = self._listen(launch.Training(plan=plan, folder=self.folder, log=self.log, keys=keys), metrics)
+    def _train(self, plan: TrainingPlan, key: bytes) -> Outcome:
+        training = launch.Training(
+            plan=plan,
+            folder=succession.attempt_folder(self.work_folder, self.claimed.fence),
+            log=self.log,
+            checkpoints=succession.checkpoints_folder(self.work_folder, self.claimed.fence),
+            keys=[key, *planning.parent_key(self.ground, self.job)],
+        )
+        metrics = MetricsFiles(data.access_of(self.ground, self.job), data.output_of(self.job), self.ground.clock)
+        finished = self._listen(training, metrics)
         metrics.write()
         return Outcome(
             status=JobStatus.COMPLETED,
@@ -176,6 +204,7 @@ class _Attempt:
             with contextlib.closing(launch.train(training, records, self.lease.check)) as events:
                 for last in events:
                     metrics.take(last)
+                    self._heed(last)
         except (JobFailure, StopRequested):
             with contextlib.suppress(JobFailure):  # the bucket may be what failed
                 metrics.write()
@@ -192,10 +221,21 @@ class _Attempt:
             made.rename(place)
         sync_folder(place.parent)
 
-    def _make_folder(self) -> None:
-        """A fresh folder; those of earlier attempts are of no use."""
-        shutil.rmtree(self.ground.work_folder(self.job.id), ignore_errors=True)
-        self.folder.mkdir(parents=True, mode=0o700)
+    def _prepared_folder(self) -> Path:
+        folder = self.work_folder / "prepared"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder
+
+    def _heed(self, event: Event) -> None:
+        """What happened to the training on the way goes into the job's history, and into the log."""
+        entry = succession.history_entry(event)
+        if entry is not None:
+            self._note(entry)
+
+    def _note(self, entry: dict[str, Any]) -> None:
+        told = {**entry, "attempt": self.job.attempts, "at": self.ground.clock().isoformat()}
+        LOG.info("job %s: %s", self.job.id, told)
+        jobs.note(self.ground.database, self.claimed, told)
 
     def _data_key(self) -> bytes:
         """The job's own key: made at the first attempt, opened again at every later one."""

@@ -27,12 +27,14 @@ _Lines = queue.SimpleQueue[bytes | None]
 class Training:
     """What a child is to do. It writes its model into `folder / "out"`, and its talk into `log`.
 
+    `checkpoints` is this attempt's own folder for them, beside those of earlier attempts; None: it keeps none.
     `keys`: the job's data key, then the parent's where the plan has one; they go through the child's standard input.
     """
 
     plan: TrainingPlan
     folder: Path
     log: Path
+    checkpoints: Path | None = None
     keys: Sequence[bytes] = field(repr=False)
 
 
@@ -44,9 +46,10 @@ def train(training: Training, records: Path, check: Callable[[], None]) -> Gener
     """
     plan_file = training.folder / "plan.json"
     plan_file.write_text(training.plan.to_json())
+    checkpoints = [] if training.checkpoints is None else [str(training.checkpoints)]
     launch = children.Launch(
         module="outcrop.training",
-        arguments=[str(plan_file), str(training.folder / "out")],
+        arguments=[str(plan_file), str(training.folder / "out"), *checkpoints],
         log=training.log,
         threads=training.plan.threads,
         piped=True,

@@ -53,13 +53,12 @@ def _oldest_free(connection: sa.Connection, now: datetime, slots: int) -> Job | 
 
 
 def _take(connection: sa.Connection, job: Job, owner: str, until: datetime) -> ClaimedJob:
-    """Every attempt begins with the first phase. A job that is to stop keeps its phases: nothing begins any more."""
+    """Phases stay as the attempt before left them: this one may go on from there, or `begin_again`."""
     values: dict[str, Any] = {
         "owner": owner,
         "fence": job.fence + 1,
         "attempts": job.attempts + 1,
         "lease_until": until,
-        "phases": job.phases if job.stop_requested else NO_PHASES,
     }
     connection.execute(sa.update(JOBS).where(JOBS.c.id == job.id).values(values))
     return ClaimedJob(job=replace(job, **values), owner=owner, fence=job.fence + 1)
@@ -76,6 +75,19 @@ def set_phase(database: Database, claimed: ClaimedJob, phase: Phase, status: Pha
     with database.write() as connection:
         job = _held(connection, claimed)
         _held(connection, claimed, phases=moved(job.phases, phase, status, now), modified_at=now)
+
+
+def begin_again(database: Database, claimed: ClaimedJob) -> None:
+    """Nothing of an earlier attempt is of use: no phase has begun. Raises LeaseLost."""
+    with database.write() as connection:
+        _held(connection, claimed, phases=NO_PHASES)
+
+
+def note(database: Database, claimed: ClaimedJob, entry: dict[str, Any]) -> None:
+    """Append to the job's history. Raises LeaseLost."""
+    with database.write() as connection:
+        job = _held(connection, claimed)
+        _held(connection, claimed, history=[*job.history, entry])
 
 
 def set_data_key(database: Database, claimed: ClaimedJob, wrapped: bytes) -> None:

@@ -1,0 +1,86 @@
+"""A job's checkpoints, those of every attempt: the newest that is whole is found, old ones are dropped.
+
+Each attempt writes into a folder of its own, named by its fencing number. Invariant: an attempt removes nothing of a
+later one's, so that one that lost its job without noticing cannot harm the one that took over.
+"""
+
+import os
+import shutil
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from outcrop.training.checkpoint import Checkpoint, Damaged, steps_in
+from outcrop.training.snapshot import Snapshot
+
+KEPT = 2  # the newest, and the one before it in case that is damaged
+REACHED = "reached"
+_COUNT = struct.Struct("<Q")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """`folder` is this attempt's own; its siblings are other attempts'."""
+
+    folder: Path
+    job_id: str
+    plan_digest: str
+    key: bytes
+
+    def write(self, step: int, snapshot: Snapshot) -> None:
+        """A checkpoint more; then all but the newest are dropped. Raises OSError where the disk refuses it."""
+        self._checkpoint(self.folder, step).write(snapshot.parts())
+        for old in list(self._newest_first())[KEPT:]:
+            shutil.rmtree(old.path, ignore_errors=True)
+
+    def read(self, damaged: Callable[[int, str], None]) -> tuple[int, Snapshot] | None:
+        """The newest whole checkpoint and its step. `damaged` hears of each that is not, and why."""
+        for checkpoint in self._newest_first():
+            try:
+                return checkpoint.step, Snapshot.from_parts(checkpoint.read())
+            except (Damaged, KeyError, ValueError) as error:
+                damaged(checkpoint.step, str(error))
+        return None
+
+    def reached(self) -> int | None:
+        """How many steps the earlier attempt that came farthest had done; None where none has begun to train."""
+        return max((_count(folder / REACHED) for folder in self._attempts() if folder != self.folder), default=None)
+
+    def _newest_first(self) -> Iterator[Checkpoint]:
+        found = [self._checkpoint(folder, step) for folder in self._attempts() for step in steps_in(folder)]
+        yield from sorted(found, key=lambda checkpoint: (checkpoint.step, int(checkpoint.folder.name)), reverse=True)
+
+    def _attempts(self) -> list[Path]:
+        """The folders of this attempt and of those before it."""
+        around = self.folder.parent.iterdir() if self.folder.parent.is_dir() else ()
+        return [path for path in around if path.name.isdigit() and int(path.name) <= int(self.folder.name)]
+
+    def _checkpoint(self, folder: Path, step: int) -> Checkpoint:
+        return Checkpoint(folder=folder, step=step, job_id=self.job_id, plan_digest=self.plan_digest, key=self.key)
+
+
+class Mark:
+    """How many steps an attempt has done, in its folder: what a kill cost is told by it.
+
+    Survives a kill, not a power cut, which is enough for what it is for.
+    """
+
+    def __init__(self, shelf: Shelf) -> None:
+        shelf.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._file = (shelf.folder / REACHED).open("wb", buffering=0)
+
+    def put(self, steps: int) -> None:
+        """Overwrites the count in one call: a kill leaves the one or the other."""
+        os.pwrite(self._file.fileno(), _COUNT.pack(steps), 0)
+
+    def close(self) -> None:
+        """Gives the file back."""
+        self._file.close()
+
+
+def _count(file: Path) -> int:
+    try:
+        return int(_COUNT.unpack(file.read_bytes())[0])
+    except (OSError, struct.error):  # not begun, or killed between making the file and writing it
+        return 0

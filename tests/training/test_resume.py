@@ -1,0 +1,202 @@
+"""kill -9 at any point, inside a save too: the run goes on with the same losses to the bit, to the same model."""
+
+import base64
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from counts import Counts
+from outcrop.domain.events import CheckpointDamaged, Event, Finished, Resumed, Started, Step, Validation, from_line
+from outcrop.domain.plan import EarlyStopping, LoraPlan
+from outcrop.sealed import SealedReader
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+
+FEW_POINTS, FULL_POINTS, POINTS_A_RUN = 5, 50, 5
+EPOCHS, ROWS, BATCH = 16, 24, 4
+STEPS = EPOCHS * ROWS // BATCH
+LATEST_AFTER_S = 0.004  # a save of this model takes about as long: a kill comes anywhere in it
+WEIGHTS = "adapter_model.safetensors"
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where to kill: once `steps` more were told, `after_s` later; inside a save, once one has begun after that."""
+
+    steps: int
+    in_save: bool
+    after_s: float
+
+
+@dataclass
+class Runs:
+    """The attempts of one job, each a real process; `events` are what each said."""
+
+    job: Any
+    folder: Path
+    attempt: int = 0
+    newest: int = 0  # the step of the newest whole checkpoint when the last attempt began
+    cut_saves: int = 0  # kills that left a half-written checkpoint behind
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def out(self) -> Path:
+        return self.folder / str(self.attempt) / "out"
+
+    def whole(self) -> list[Path]:
+        """The checkpoints that have their final name, the newest last."""
+        return sorted(self.checkpoints.glob("*/step-*"), key=lambda path: path.name)
+
+    def finish(self) -> list[Event]:
+        """An attempt that nobody disturbs."""
+        with self._begun() as child:
+            assert child.stdout is not None
+            events = [from_line(line.decode()) for line in child.stdout]
+            assert child.wait() == 0
+        return events
+
+    def kill(self, point: Point) -> list[Event]:
+        """An attempt that is killed at the point."""
+        with self._begun() as child:
+            events = list(_until(child, point.steps))
+            if point.in_save:
+                self._await_save(child)
+            time.sleep(point.after_s)
+            child.kill()
+            assert child.stdout is not None
+            rest = child.stdout.read().splitlines(keepends=True)
+            child.wait()
+        self.cut_saves += bool(list(self.checkpoints.glob(f"{self.attempt}/.step-*")))
+        return events + [from_line(line.decode()) for line in rest if line.endswith(b"\n")]
+
+    @contextmanager
+    def _begun(self) -> Iterator[subprocess.Popen[bytes]]:
+        self.attempt += 1
+        self.newest = max((int(path.name[-8:]) for path in self.whole()), default=0)
+        plan = self.folder / f"plan-{self.attempt}.json"
+        plan.write_text(self.job.plan.to_json())
+        own = self.checkpoints / str(self.attempt)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "outcrop.training", str(plan), str(self.out), str(own)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        with child:
+            assert child.stdin is not None
+            child.stdin.write(base64.b64encode(self.job.key))
+            child.stdin.close()
+            yield child
+
+    def _await_save(self, child: subprocess.Popen[bytes]) -> None:
+        own = self.checkpoints / str(self.attempt)
+        while child.poll() is None and not list(own.glob(".step-*")):
+            pass  # a save lasts milliseconds: looked for without a pause
+
+
+def _until(child: subprocess.Popen[bytes], steps: int) -> Iterator[Event]:
+    """Events until so many new steps were told (those told again do not count)."""
+    assert child.stdout is not None
+    first = 0
+    for line in child.stdout:
+        event = from_line(line.decode())
+        yield event
+        if isinstance(event, Resumed):
+            first = event.step
+        if isinstance(event, Step) and event.step >= first + steps - 1:
+            return
+
+
+def measured(events: list[Event]) -> list[Event]:
+    """What belongs to the run itself, and not to an attempt."""
+    return [event for event in events if isinstance(event, Step | Validation | Finished)]
+
+
+def weights(runs: Runs) -> bytes:
+    context = f"model/{runs.job.plan.job_id}/{WEIGHTS}".encode()
+    with SealedReader(runs.out / WEIGHTS, runs.job.key, context) as sealed:
+        return b"".join(sealed.pieces())
+
+
+@pytest.fixture
+def job(make_job: Callable[..., Any], make_some_rows: Callable[..., Any]) -> Any:
+    """One that uses all that a checkpoint must hold: dropout, validation between epochs, a best state, a rule."""
+    return make_job(
+        epochs=EPOCHS,
+        batch_size=BATCH,
+        learning_rate=3e-3,
+        lora=LoraPlan(rank=4, alpha=8, dropout=0.1),
+        validate_every_steps=4,
+        early_stopping=EarlyStopping(threshold=1e-6, patience=EPOCHS),
+        keep_best=True,
+        checkpoint_every_steps=2,
+        **{"train.rows": make_some_rows(ROWS)},
+    )
+
+
+@pytest.fixture
+def new_runs(job: Any, tmp_path: Path) -> Callable[[str], Runs]:
+    def make(name: str) -> Runs:
+        (tmp_path / name).mkdir()
+        return Runs(job, tmp_path / name)
+
+    return make
+
+
+def points(count: int) -> list[Point]:
+    """Moments over a whole run, every other one inside a save; a fixed seed."""
+    draw = random.Random(11)
+    most = STEPS // (POINTS_A_RUN + 1)  # so that a run lives through all of its kills
+    return [
+        Point(draw.randint(1, most), in_save=number % 2 == 1, after_s=draw.uniform(0, LATEST_AFTER_S))
+        for number in range(count)
+    ]
+
+
+def test_a_run_killed_anywhere_goes_on_to_the_bit(new_runs: Callable[[str], Runs], counts: Counts) -> None:
+    alone = new_runs("alone")
+    told = measured(alone.finish())
+    assert len(told) > STEPS
+    killed = points(counts.few_or_full(FEW_POINTS, FULL_POINTS))
+    cut_saves = 0
+    for first in range(0, len(killed), POINTS_A_RUN):
+        runs = new_runs(f"killed-{first}")
+        for point in killed[first : first + POINTS_A_RUN]:
+            expect_to_go_on(runs, runs.kill(point), told)
+        events = runs.finish()
+        expect_to_go_on(runs, events, told)
+        assert measured(events) == told
+        assert weights(runs) == weights(alone)
+        cut_saves += runs.cut_saves
+    assert cut_saves, "no kill came inside a save"
+    counts.record(
+        "resume",
+        {
+            "kill -9 of a training process": len(killed),
+            "of them inside a save (a half-written checkpoint was left)": cut_saves,
+            "steps of a run": STEPS,
+            "outcome": "every resumed sequence of losses and validation losses bit-equal to the uninterrupted run's, "
+            "every model byte-equal",
+        },
+    )
+
+
+def expect_to_go_on(runs: Runs, events: list[Event], told: list[Event]) -> None:
+    """What the attempt said is the uninterrupted run's, from its first step on; it began at the newest checkpoint."""
+    said = measured(events)
+    assert said == told[: len(said)]
+    assert isinstance(events[0], Started)
+    assert not [event for event in events if isinstance(event, CheckpointDamaged)]
+    if runs.attempt > 1:
+        (resumed,) = [event for event in events if isinstance(event, Resumed)]
+        assert resumed.step == runs.newest and resumed.lost_steps >= 0
