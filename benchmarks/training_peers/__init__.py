@@ -1,1 +1,1 @@
-"""The peers of the training benchmark: their environments, the material all are given, and the programs that run them."""
+"""The parts of the training benchmark: the peers' environments, the material that all are given, their programs."""

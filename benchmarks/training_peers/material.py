@@ -1,7 +1,7 @@
 """What every trainer under measure is given: one model, one adapter, and the same rows as tokens and as text.
 
-Models have random weights from a fixed seed. Tokenizers are trained here, on the standard library of the running Python;
-a row asks for the docstring of one of its functions. Knows nothing of the trainers.
+Models have random weights from a fixed seed. Tokenizers are trained here, on the standard library of the running
+Python; a row asks for the docstring of one of its functions. Knows nothing of the trainers.
 """
 
 import ast
@@ -197,7 +197,7 @@ def _write_weights(folder: Path, shape: Shape) -> None:
 
 
 def _rows(tokenizer: Tokenizer, pairs: list[tuple[str, str]], count: int) -> tuple[Row, ...]:
-    """`count` rows whose lengths are spread as all rows' are: a few drawn by chance would pad too little or too much."""
+    """`count` rows whose lengths are spread as all rows' are: a few drawn by chance may pad far more or far less."""
     every = sorted(_short_rows(tokenizer, pairs), key=lambda row: len(row.input_ids))
     spaced = [every[(2 * at + 1) * len(every) // (2 * count)] for at in range(count)]
     random.Random(SEED).shuffle(spaced)

@@ -82,8 +82,9 @@ def require_equal_maths(runs: Mapping[str, Measured]) -> None:
 def report(cell: str, runs: Mapping[str, Measured]) -> str:
     """A line a program."""
     lines = [
-        f"  {name:20s} {run.tokens_per_cpu_s:8.1f} tokens/CPU-s  {run.peak_mb:6.0f} MB  first step {run.first_step_s:5.2f} s"
-        f" ({run.first_step_cpu_s:5.2f} CPU-s)  {run.examples_per_step:4.1f} examples a step"
+        f"  {name:20s} {run.tokens_per_cpu_s:8.1f} tokens/CPU-s  {run.peak_mb:6.0f} MB"
+        f"  first step {run.first_step_s:5.2f} s ({run.first_step_cpu_s:5.2f} CPU-s)"
+        f"  {run.examples_per_step:4.1f} examples a step"
         f"  {run.real_share:4.0%} real  loss {run.first_losses[0]:.5f} -> {run.mean_loss:.5f}"
         for name, run in runs.items()
     ]
