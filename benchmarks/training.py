@@ -1,13 +1,13 @@
 """How fast and lean Outcrop trains, against TRL and LLaMA-Factory: the same work, one core, one run.
 
 Every program trains the same rows (source -> docstring pairs of the standard library) on the same randomly initialised
-Llama and adapter, with the same optimizer, rate, examples per step and precision, as a process of its own, pinned to one
-core and to one thread. The programs of a cell take turns, in rounds, so that a busy moment of the machine meets all.
-Outcrop is the child process that a job starts; each peer has an environment of its own, which this script makes once
-and keeps (OUTCROP_BENCH_CACHE, or ~/.cache/outcrop-bench). Packing peers make one step of one pack, whose length is
-chosen so that it holds as many examples as a step of the others on average. That all trained every row and every answer
-token is checked; in float32, that Outcrop's and padded TRL's first losses agree, and, in runs with a learning rate of
-0, that all programs find the same mean loss, however they pack.
+Llama and adapter, with the same optimizer, rate, examples per step and precision, as a process of its own on one core,
+in one thread. The programs of a cell take turns, in rounds, so that a busy moment of the machine meets all. Outcrop is
+the child process that a job starts; each peer has an environment of its own, which this script makes once and keeps
+(OUTCROP_BENCH_CACHE, or ~/.cache/outcrop-bench). Packing peers make one step of one pack, whose length is chosen so
+that it holds as many examples as a step of the others on average. That all trained every row and every answer token is
+checked; in float32, that Outcrop's and padded TRL's first losses agree, and, in runs with a learning rate of 0, that
+all programs find the same mean loss, however they pack.
 
     python benchmarks/training.py [--quick] [--rounds N] [--cells m4_lora_fp32,...] [--results FILE]
 
