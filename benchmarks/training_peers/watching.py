@@ -1,0 +1,109 @@
+"""Runs one trainer on one core and notes, at each of its events, the clock and the processor time it has used.
+
+What is noted is read from outside, in the same way for every trainer: /proc at the moment an event line arrives. Knows
+nothing of what is trained. Linux only.
+"""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+# Fields of /proc/PID/stat, counted after the command's closing bracket.
+USER_TICKS, SYSTEM_TICKS = 11, 12
+KILOBYTES_PER_MB = 1024
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "CUDA_VISIBLE_DEVICES": "",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A program to run. `variables` join the environment; `stdin` is what it reads."""
+
+    words: Sequence[str]
+    stdin: bytes = b""
+    variables: Mapping[str, str]
+    log: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """An event, and what the process had used by then."""
+
+    event: dict[str, Any]
+    seconds: float
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """A process from start to end."""
+
+    moments: tuple[Moment, ...]
+    peak_mb: float
+
+    @property
+    def steps(self) -> tuple[Moment, ...]:
+        """Each optimizer step, at its end."""
+        return tuple(moment for moment in self.moments if moment.event["event"] == "Step")
+
+
+def watch(command: Command, core: int) -> Watched:
+    """Runs the command to its end, pinned to `core`. Ends this program where the command fails."""
+    with command.log.open("ab") as log:
+        began = time.monotonic()
+        child = subprocess.Popen(
+            command.words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env={**os.environ, **ONE_THREAD, **OFFLINE, **command.variables},
+            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+        )
+        try:
+            moments = _listen(child, command.stdin, began)
+            _, status, usage = os.wait4(child.pid, 0)
+        except BaseException:
+            child.kill()
+            raise
+    if os.waitstatus_to_exitcode(status) != 0 or not moments:
+        raise SystemExit(f"{' '.join(command.words)} failed:\n{command.log.read_text(errors='replace')[-4000:]}")
+    return Watched(moments=tuple(moments), peak_mb=usage.ru_maxrss / KILOBYTES_PER_MB)
+
+
+def _listen(child: "subprocess.Popen[bytes]", stdin: bytes, began: float) -> list[Moment]:
+    assert child.stdin is not None and child.stdout is not None
+    child.stdin.write(stdin)
+    child.stdin.close()
+    moments = []
+    for line in child.stdout:
+        seconds, cpu_seconds = time.monotonic() - began, _cpu_seconds(child.pid)
+        event = _event(line)
+        if event is not None:
+            moments.append(Moment(event=event, seconds=seconds, cpu_seconds=cpu_seconds))
+    return moments
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Processor time of every thread of a process that has not been waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[USER_TICKS]) + int(fields[SYSTEM_TICKS])) / TICKS_PER_S
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    """What a line says, where it is an event: peers' libraries print there as well."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and "event" in found else None
