@@ -53,7 +53,9 @@ def train(
 class _Run:
     """A run while it goes on: the model, and what is known of it so far."""
 
-    def __init__(self, model: CausalModel, material: Material, plan: TrainingPlan, tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self, model: CausalModel, material: Material, plan: TrainingPlan, tell: Callable[[Event], None]
+    ) -> None:
         self.model, self.material, self.plan, self.tell = model, material, plan, tell
         self.objective: Objective = objective_named(plan.objective)
         self.optimizer = Optimizer(parameter for parameter in model.parameters() if parameter.requires_grad)
