@@ -67,12 +67,12 @@ def test_the_ends_of_a_range_belong_to_it():
 
 def test_every_problem_is_named_at_once(refusal):
     said = refusal(
-        check_hyperparameters, NOVA, FINE_TUNING, {"epochs": "2", "epochCount": "9", "outcrop.method": "qlora"}
+        check_hyperparameters, NOVA, FINE_TUNING, {"epochs": "2", "epochCount": "9", "outcrop.method": "dora"}
     )
     assert "'epochs' is not a hyperparameter of amazon.nova-micro-v1:0:128k (FINE_TUNING)" in said
     assert "It takes epochCount: an integer from 1 to 5" in said
     assert "epochCount must be an integer from 1 to 5; '9' was sent." in said
-    assert "outcrop.method must be one of lora, full; 'qlora' was sent." in said
+    assert "outcrop.method must be one of lora, qlora, full; 'dora' was sent." in said
 
 
 @given(st.dictionaries(st.sampled_from(["epochCount", "learningRate", "batchSize", "x", "outcrop.seed"]), st.text()))

@@ -16,7 +16,10 @@ ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoraPlan:
-    """A low-rank adapter in PEFT's terms: the update is B A x (alpha / rank)."""
+    """A low-rank adapter in PEFT's terms: the update is B A x (alpha / rank).
+
+    ALL_LINEAR as `targets` means all linear layers but the head, whatever the architecture calls its own.
+    """
 
     rank: int = 16
     alpha: int = 32
@@ -37,7 +40,8 @@ class TrainingPlan:
     """One training run. Paths are absolute; every file but the base checkpoint's is sealed under the job's data key.
 
     `lora` is None for full fine-tuning. `parent` is a sealed model folder of the same base, or None.
-    `learning_rate` is the one applied (already translated for the checkpoint).
+    `learning_rate` is the one applied (already translated for the checkpoint). `quantization` says how the frozen
+    weights are kept while an adapter is trained (QLoRA: "nf4"), None: as they are.
     Of the training file `truncated_rows` were cut to what the checkpoint takes, `skipped_rows` lines were no record,
     and `empty_answers` rows have one.
     Validation comes at every epoch's end, and after every `validate_every_steps` steps where that is given;
@@ -63,6 +67,7 @@ class TrainingPlan:
     validate_every_steps: int | None = None
     keep_best: bool = False
     lora: LoraPlan | None = LoraPlan()
+    quantization: Literal["nf4"] | None = None
     seed: int = 0
     threads: int = 1
     checkpoint_every_s: float = CHECKPOINT_EVERY_S

@@ -23,16 +23,19 @@ PEBBLE = Path(__file__).parent.parent / "pebbles" / "text"
 CARD = "outcrop.json"
 LONGEST_NAME = 20
 _DEFAULT_CONTEXT = 2048
+# What architectures call it in config.json: most of them; GPT-2 and its kin; MPT; BLOOM.
+_CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedHyperparameters:
-    """What the training child is told. `lora` None: every weight is trained."""
+    """What the training child is told. `lora` None: every weight is trained. `quantization`: of the frozen ones."""
 
     learning_rate: float
     warmup_steps: int
     schedule: Literal["linear", "cosine", "constant"]
     lora: LoraPlan | None
+    quantization: Literal["nf4"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,7 @@ class Checkpoint:
             warmup_steps=hyperparameters.warmup_steps,
             schedule="linear",
             lora=None if hyperparameters.method == "full" else _lora(card, hyperparameters),
+            quantization="nf4" if hyperparameters.method == "qlora" else None,
         )
 
     @property
@@ -149,7 +153,16 @@ def _looks_like_a_checkpoint(folder: Path) -> None:
     missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
     if missing or not any(folder.glob("*.safetensors")):
         what = " and ".join(missing) if missing else "weights (*.safetensors)"
-        raise SettingsError(f"{folder} is not a checkpoint in Hugging Face's layout: {what} missing")
+        raise SettingsError(f"{folder} is not a checkpoint in Hugging Face's layout: {what} missing{_mend(missing)}")
+
+
+def _mend(missing: list[str]) -> str:
+    if "tokenizer.json" not in missing:
+        return ""
+    return (
+        "; hint: where the tokenizer lies in another form (tokenizer.model, vocab.json), transformers writes this one: "
+        "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)"
+    )
 
 
 def _write(file: Path, folders: Mapping[str, Path]) -> None:
@@ -166,8 +179,10 @@ def _card(folder: Path) -> dict[str, Any]:
 
 
 def _context_tokens(folder: Path) -> int:
-    found = _json_object(folder / "config.json").get("max_position_embeddings", _DEFAULT_CONTEXT)
-    return found if isinstance(found, int) else _DEFAULT_CONTEXT
+    config = _json_object(folder / "config.json")
+    text = config.get("text_config")
+    said = [part.get(name) for part in (config, text if isinstance(text, dict) else {}) for name in _CONTEXT_NAMES]
+    return next((tokens for tokens in said if isinstance(tokens, int) and tokens > 0), _DEFAULT_CONTEXT)
 
 
 def _json_object(file: Path) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class Hyperparameters:
     learning_rate_unit: float = 1.0
     warmup_steps: int = 0
     early_stopping: EarlyStopping | None = None
-    method: Literal["lora", "full"] = "lora"
+    method: Literal["lora", "qlora", "full"] = "lora"
     lora_rank: int | None = None
     lora_alpha: int | None = None
     lora_targets: tuple[str, ...] | None = None
@@ -88,9 +88,12 @@ OUTCROPS_OWN = (
     Hyperparameter(
         name="outcrop.method",
         kind="choice",
-        choices=("lora", "full"),
+        choices=("lora", "qlora", "full"),
         default=None,
-        sentence="lora trains a low-rank adapter (the default); full trains every weight.",
+        sentence=(
+            "lora trains a low-rank adapter (the default); qlora does so over frozen weights in 4 bits, which needs "
+            "a quarter of the memory for them (pip install 'outcrop[qlora]'); full trains every weight."
+        ),
     ),
     Hyperparameter(
         name="outcrop.loraRank",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal, cast
 
 from outcrop.domain import arn
 from outcrop.domain.errors import ValidationException
@@ -51,7 +52,7 @@ def check_hyperparameters(
     found = family.typed(values, stated(table, sent))
     return replace(
         found,
-        method="full" if values.get("outcrop.method") == "full" else "lora",
+        method=cast(Literal["lora", "qlora", "full"], values.get("outcrop.method", "lora")),
         lora_rank=_integer(values.get("outcrop.loraRank")),
         lora_alpha=_integer(values.get("outcrop.loraAlpha")),
         lora_targets=_names(values.get("outcrop.loraTargets")),

@@ -7,7 +7,7 @@ import argparse
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -47,7 +47,9 @@ def main(line: Sequence[str] | None = None) -> None:
 def read_arguments(line: Sequence[str] | None) -> Arguments:
     """What the command line says."""
     parser = argparse.ArgumentParser(prog="python -m outcrop.inference", description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, required=True, help="folder of a llama-family checkpoint")
+    parser.add_argument(
+        "--checkpoint", type=Path, required=True, help="folder of a checkpoint in Hugging Face's layout"
+    )
     parser.add_argument("--socket", type=Path, required=True, help="unix socket to serve on")
     parser.add_argument("--threads", type=int, default=1, help="threads for tensors")
     parser.add_argument("--rows", type=int, default=ROWS, help="answers side by side")
@@ -59,26 +61,20 @@ def read_arguments(line: Sequence[str] | None) -> Arguments:
 def _load(arguments: Arguments) -> Starlette:
     import torch
 
-    from outcrop.inference.cache import Cache, bytes_a_token
     from outcrop.inference.desk import Desk
     from outcrop.inference.face import Parts, create_app
-    from outcrop.inference.models import Models
+    from outcrop.inference.loading import load_engine
     from outcrop.inference.prompts import Prompts
-    from outcrop.inference.runner import Runner
-    from outcrop.inference.scheduler import Limits, Scheduler
-    from outcrop.modeling.config import LlamaConfig
+    from outcrop.inference.scheduler import Scheduler
     from outcrop.text import Tokenizer
 
     torch.set_num_threads(arguments.threads)
     device = torch.device(device_named(arguments.device, torch.cuda.is_available()))
-    config = LlamaConfig.load(arguments.checkpoint)
-    cache_tokens = arguments.cache_mib * 2**20 // bytes_a_token(config)
-    config = replace(config, context_tokens=min(config.context_tokens, cache_tokens))
-    limits = Limits(rows=arguments.rows, cache_tokens=cache_tokens, context_tokens=config.context_tokens)
+    loaded = load_engine(arguments.checkpoint, device, rows=arguments.rows, cache_bytes=arguments.cache_mib * 2**20)
     tokenizer = Tokenizer.load(arguments.checkpoint)
-    desk = Desk(Scheduler(limits, tokenizer.stop_ids), Runner(Cache(config, cache_tokens, device), device))
-    models = Models(arguments.checkpoint, config, device)
-    return create_app(Parts(desk=desk, models=models, prompts=Prompts(tokenizer), limits=limits))
+    desk = Desk(Scheduler(loaded.limits, tokenizer.stop_ids), loaded.doer)
+    parts = Parts(desk=desk, models=loaded.models, prompts=Prompts(tokenizer), limits=loaded.limits)
+    return create_app(parts)
 
 
 def device_named(asked: str, has_cuda: bool) -> str:

@@ -1,8 +1,10 @@
 """A LoRA adapter in PEFT's format, laid out for the fused linear layers. Knows nothing of who is answered with it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -46,8 +48,8 @@ class Adapter:
     @staticmethod
     def load(folder: Path, config: LlamaConfig, device: torch.device) -> "Adapter":
         """Read the adapter in `folder`. Raises SettingsError for one that does not fit or that is not served."""
-        about, tensors = _read(folder)
-        scale = _scale(about)
+        about, tensors = read_adapter(folder)
+        scale = scale_of(about)
         patches = {}
         for layer in range(config.layers):
             for group, projections in GROUPS.items():
@@ -60,14 +62,17 @@ class Adapter:
         return Adapter(patches)
 
 
-def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read_adapter(
+    folder: Path, served: Mapping[str, tuple[object, ...]] = MappingProxyType({})
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """An adapter's config and tensors. `served` says what may stand beside the usual. Raises SettingsError."""
     try:
         about = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         tensors = load_file(folder / WEIGHTS_FILE)
     except (OSError, SafetensorError, ValueError) as error:
         raise SettingsError(f"The adapter in {folder} cannot be read: {error}") from error
-    for member, served in UNSERVED.items():
-        if about.get(member, served) not in (served, [], False):
+    for member, usual in UNSERVED.items():
+        if about.get(member, usual) not in (usual, [], False, *served.get(member, ())):
             raise SettingsError(f"The adapter's {member} is {about[member]!r}, which is not served.")
     return about, tensors
 
@@ -79,7 +84,8 @@ def _pair(tensors: dict[str, Tensor], projection: str) -> tuple[Tensor, Tensor] 
     return None if a is None or b is None else (a.float(), b.float())
 
 
-def _scale(about: dict[str, Any]) -> float:
+def scale_of(about: dict[str, Any]) -> float:
+    """What the update is multiplied by. Raises SettingsError."""
     try:
         rank, alpha = float(about["r"]), float(about["lora_alpha"])
     except (KeyError, TypeError, ValueError) as error:

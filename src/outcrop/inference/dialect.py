@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from outcrop.inference.asking import Finish, Progress, Sampling
-from outcrop.inference.models import BASE
+from outcrop.inference.shelf import BASE
 
 Text = Annotated[str, Meta(min_length=1)]
 

@@ -23,9 +23,9 @@ from outcrop.inference import dialect
 from outcrop.inference.asking import Broken, Progress
 from outcrop.inference.desk import Desk
 from outcrop.inference.dialect import ChatAsked, CompletionAsked, Reply
-from outcrop.inference.models import Models
 from outcrop.inference.prompts import Prompts
 from outcrop.inference.scheduler import Answer, Limits
+from outcrop.inference.shelf import NamedModels
 from outcrop.inference.writer import TextWriter
 
 Body = TypeVar("Body")
@@ -37,7 +37,7 @@ class Parts:
     """What the face stands before."""
 
     desk: Desk
-    models: Models
+    models: NamedModels
     prompts: Prompts
     limits: Limits
 

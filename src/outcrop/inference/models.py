@@ -1,6 +1,5 @@
 """The models that can be asked: the base, adapters on it, and other whole weights of its shape. Knows no requests."""
 
-import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,9 +8,9 @@ import torch
 from outcrop.domain.errors import SettingsError
 from outcrop.inference.adapter import WEIGHTS_FILE, Adapter
 from outcrop.inference.network import Network
+from outcrop.inference.shelf import BASE, Shelf
 from outcrop.modeling.config import LlamaConfig
 
-BASE = "base"
 FULL_WEIGHTS_FILE = "model.safetensors"
 
 
@@ -31,29 +30,24 @@ class Models:
         self._config = config
         self._device = device
         self._base = Network.load(checkpoint, config, device)
-        self._models = {BASE: Model(BASE, self._base)}
-        self._lock = threading.Lock()
+        self._shelf = Shelf(Model(BASE, self._base))
 
     def names(self) -> list[str]:
         """Every name that can be asked for, the base first."""
-        return list(self._models)
+        return self._shelf.names()
 
     def find(self, name: str) -> Model | None:
         """The model of a name."""
-        return self._models.get(name)
+        return self._shelf.find(name)
 
     def load(self, name: str, folder: Path) -> None:
         """Load an adapter, or whole weights, under a name; one already there is replaced. Raises SettingsError."""
-        if name == BASE:
-            raise SettingsError(f"The name {BASE!r} is the checkpoint's own.")
-        model = self._read(name, folder)
-        with self._lock:
-            self._models[name] = model
+        self._shelf.require_free(name)
+        self._shelf.put(name, self._read(name, folder))
 
     def unload(self, name: str) -> bool:
         """Forget a name. False where it was not loaded."""
-        with self._lock:
-            return name != BASE and self._models.pop(name, None) is not None
+        return self._shelf.remove(name)
 
     def _read(self, name: str, folder: Path) -> Model:
         if (folder / WEIGHTS_FILE).exists():

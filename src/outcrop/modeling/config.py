@@ -39,13 +39,7 @@ class LlamaConfig:
     @staticmethod
     def load(folder: Path) -> "LlamaConfig":
         """The config of the checkpoint in `folder`. Raises CheckpointError for what is not a plain Llama."""
-        try:
-            raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"The checkpoint {folder} has no readable config.json.") from error
-        if not isinstance(raw, dict):
-            raise CheckpointError(f"The config.json of the checkpoint {folder} is no JSON object.")
-        return LlamaConfig.from_huggingface(raw)
+        return LlamaConfig.from_huggingface(read_config(folder))
 
     @staticmethod
     def from_huggingface(raw: Mapping[str, Any]) -> "LlamaConfig":
@@ -59,7 +53,7 @@ class LlamaConfig:
     def _read(raw: Mapping[str, Any]) -> "LlamaConfig":
         _refuse_other_architectures(raw)
         heads = raw["num_attention_heads"]
-        rope = {**(raw.get("rope_scaling") or {}), **(raw.get("rope_parameters") or {})}
+        rope = _rope(raw)
         return LlamaConfig(
             vocabulary_size=raw["vocab_size"],
             hidden_size=raw["hidden_size"],
@@ -76,19 +70,48 @@ class LlamaConfig:
         )
 
 
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config.json of the checkpoint in `folder`. Raises CheckpointError where there is none that can be read."""
+    try:
+        raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"The checkpoint {folder} has no readable config.json.") from error
+    if not isinstance(raw, dict):
+        raise CheckpointError(f"The config.json of the checkpoint {folder} is no JSON object.")
+    return raw
+
+
+def is_plain_llama(folder: Path) -> bool:
+    """Whether our own Llama computes the checkpoint in `folder`. Raises CheckpointError where it cannot be read."""
+    raw = read_config(folder)
+    plain = all(raw.get(member, value) == value for member, value in _PLAIN.items())
+    return plain and _rope_kind(_rope(raw)) in _ROPES and not raw.get("quantization_config")
+
+
+# Silently ignoring a bias or another activation would train a wrong model.
+_PLAIN = {"model_type": "llama", "hidden_act": "silu", "attention_bias": False, "mlp_bias": False}
+_ROPES = ("default", "llama3")
+
+
 def _refuse_other_architectures(raw: Mapping[str, Any]) -> None:
-    """Silently ignoring a bias or another activation would train a wrong model."""
-    wanted = {"model_type": "llama", "hidden_act": "silu", "attention_bias": False, "mlp_bias": False}
-    for member, value in wanted.items():
+    for member, value in _PLAIN.items():
         if raw.get(member, value) != value:
             raise CheckpointError(f"The checkpoint's {member} is {raw[member]!r}: only Llama with {value!r} is read.")
 
 
+def _rope(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {**(raw.get("rope_scaling") or {}), **(raw.get("rope_parameters") or {})}
+
+
+def _rope_kind(rope: Mapping[str, Any]) -> Any:
+    return rope.get("rope_type") or rope.get("type") or "default"
+
+
 def _scaling(rope: Mapping[str, Any]) -> RopeScaling | None:
-    kind = rope.get("rope_type") or rope.get("type") or "default"
+    kind = _rope_kind(rope)
     if kind == "default":
         return None
-    if kind != "llama3":
+    if kind not in _ROPES:
         raise CheckpointError(f"The checkpoint's rope_type is {kind!r}: only 'default' and 'llama3' are read.")
     return RopeScaling(
         factor=rope["factor"],

@@ -48,6 +48,11 @@ class Llama(nn.Module):
         return model
 
     @property
+    def device(self) -> torch.device:
+        """Where its weights lie."""
+        return self.embedding.device
+
+    @property
     def head(self) -> torch.Tensor:
         """The matrix that turns a hidden state into logits: [vocabulary_size, hidden_size]."""
         return self.embedding if self.own_head is None else self.own_head

@@ -63,12 +63,12 @@ def fold(first: AdapterData, second: AdapterData) -> AdapterData:
     A target that only one of them has gets zeros for the other's ranks, since PEFT wants one rank for all.
     """
     rank = first.plan.rank + second.plan.rank
-    both = {*first.plan.targets, *second.plan.targets}
+    both = dict.fromkeys((*first.plan.targets, *second.plan.targets))
     plan = LoraPlan(
         rank=rank,
         alpha=rank,  # scale 1
         dropout=second.plan.dropout,
-        targets=tuple(target for target in ALL_LINEAR if target in both),
+        targets=tuple(sorted(both, key=_place)),
     )
     modules = sorted({name.rsplit(".lora_", 1)[0] for name in (*first.tensors, *second.tensors)})
     tensors = {}
@@ -84,6 +84,11 @@ def rescaled(data: AdapterData, plan: LoraPlan) -> AdapterData:
     ratio = data.plan.alpha / data.plan.rank / (plan.alpha / plan.rank)
     tensors = {name: tensor * ratio if ".lora_B." in name else tensor for name, tensor in data.tensors.items()}
     return AdapterData(plan=plan, tensors=tensors)
+
+
+def _place(target: str) -> int:
+    """A Llama's layers in their own order, others behind them as they come."""
+    return ALL_LINEAR.index(target) if target in ALL_LINEAR else len(ALL_LINEAR)
 
 
 def _pair(module: str, data: AdapterData, shape: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -12,7 +12,7 @@ import torch
 
 from outcrop.domain.events import Event, Finished, Started, Validation
 from outcrop.domain.plan import TrainingPlan
-from outcrop.modeling.llama import Llama
+from outcrop.modeling.model import CausalModel
 from outcrop.training.batches import Batch, Rows
 from outcrop.training.history import BEFORE, History, require_number
 from outcrop.training.objective import Objective
@@ -32,7 +32,7 @@ class Material:
 
 
 def train(
-    model: Llama,
+    model: CausalModel,
     material: Material,
     plan: TrainingPlan,
     tell: Callable[[Event], None],
@@ -53,7 +53,9 @@ def train(
 class _Run:
     """A run while it goes on: the model, and what is known of it so far."""
 
-    def __init__(self, model: Llama, material: Material, plan: TrainingPlan, tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self, model: CausalModel, material: Material, plan: TrainingPlan, tell: Callable[[Event], None]
+    ) -> None:
         self.model, self.material, self.plan, self.tell = model, material, plan, tell
         self.objective: Objective = objective_named(plan.objective)
         self.optimizer = Optimizer(parameter for parameter in model.parameters() if parameter.requires_grad)
@@ -127,7 +129,7 @@ class _Run:
         return Snapshot.of(self.history.tensors(), self.optimizer.state(), self.best)
 
 
-def _gradients(model: Llama, rows: Rows, batch: Batch, objective: Objective = FINE_TUNING) -> float:
+def _gradients(model: CausalModel, rows: Rows, batch: Batch, objective: Objective = FINE_TUNING) -> float:
     """Adds the batch's mean gradient to the parameters'; answers its mean loss."""
     pieces = list(objective.pieces(rows, batch))
     weight = sum(objective.weight(piece) for piece in pieces)
@@ -140,7 +142,7 @@ def _gradients(model: Llama, rows: Rows, batch: Batch, objective: Objective = FI
 
 
 @torch.no_grad()
-def _mean_loss(model: Llama, objective: Objective, rows: Rows) -> float:
+def _mean_loss(model: CausalModel, objective: Objective, rows: Rows) -> float:
     """The mean loss over what is learnt in `rows`."""
     total = weight = 0.0
     for whole in rows.batches(range(len(rows)), len(rows)):

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from outcrop.modeling.llama import Llama
+from outcrop.modeling.model import CausalModel
 from outcrop.training.batches import Batch, Piece, Rows
 
 
-def next_token_loss(model: Llama, piece: Piece) -> torch.Tensor:
+def next_token_loss(model: CausalModel, piece: Piece) -> torch.Tensor:
     """The summed cross-entropy (nats) of the tokens that the rows' mask names."""
-    device = model.embedding.device
+    device = model.device
     return model.loss(piece.packed.to(device), piece.wanted.to(device), piece.targets.to(device))
 
 
@@ -50,5 +50,5 @@ class Objective:
     require: Callable[[Rows, str], Rows] = some_token_a_row
     order: Callable[[Rows, int, int], NDArray[np.int64]] = shuffled
     pieces: Callable[[Rows, Batch], Iterable[Piece]] = pieces_of
-    loss: Callable[[Llama, Piece], torch.Tensor] = next_token_loss
+    loss: Callable[[CausalModel, Piece], torch.Tensor] = next_token_loss
     weight: Callable[[Piece], float] = learnt_tokens

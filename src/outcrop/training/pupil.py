@@ -4,6 +4,7 @@ A result is always relative to the foundation checkpoint: a parent's adapter is 
 agree, else both are folded into one; whole weights stay whole. Knows no rows and no loop.
 """
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +15,14 @@ from safetensors.torch import load, save
 
 from outcrop.domain.errors import JobFailure
 from outcrop.domain.plan import LoraPlan, TrainingPlan
-from outcrop.modeling import lora
-from outcrop.modeling.llama import Llama
+from outcrop.modeling.attaching import attach, quantize, spelled_out_for
+from outcrop.modeling.load import load_model
+from outcrop.modeling.model import Attached, CausalModel
 from outcrop.training.adapter import CONFIG_FILE, WEIGHTS_FILE, AdapterData, fold, rescaled
 from outcrop.training.vault import ModelFolder
 
 FULL_WEIGHTS_FILE = "model.safetensors"
 FULL_CONFIG_FILE = "config.json"
-Adapters = dict[tuple[int, str], lora.Lora]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +32,9 @@ class Pupil:
     `whole`: the weights are not the foundation checkpoint's, beyond `folded`.
     """
 
-    model: Llama
+    model: CausalModel
     plan: TrainingPlan
-    adapters: Adapters | None
+    adapters: Attached | None
     folded: AdapterData | None = None
     whole: bool = False
 
@@ -47,13 +48,14 @@ class Pupil:
             folder.write(CONFIG_FILE, data.config())
             folder.write(WEIGHTS_FILE, data.weights())
 
-    def _adapter(self, adapters: Adapters) -> AdapterData:
+    def _adapter(self, adapters: Attached) -> AdapterData:
         assert self.plan.lora is not None
-        own = AdapterData(plan=self.plan.lora, tensors=lora.give(adapters, self.plan.lora.targets))
+        own = AdapterData(plan=self.plan.lora, tensors=adapters.give())
         return fold(self.folded, own) if self.folded else own
 
     def _full_weights(self) -> bytes:
-        lora.merge(self.model, self.adapters or {})
+        if self.adapters is not None:
+            self.adapters.merge()
         tensors = {name: tensor.float().cpu().contiguous() for name, tensor in self.model.give().items()}
         return save(tensors, metadata={"format": "pt"})
 
@@ -64,26 +66,39 @@ class Pupil:
 
 def prepare(plan: TrainingPlan, parent: ModelFolder | None) -> Pupil:
     """Loads what the plan names. Raises JobFailure where the parent does not fit the base."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = Llama.load(Path(plan.base_checkpoint), _weight_type(device, plan)).to(device)
+    model = _loaded(plan, _device())
     before = None if parent is None or parent.has(FULL_WEIGHTS_FILE) else _read_adapter(parent)
+    whole = parent is not None and before is None
     if parent is not None and before is None:
-        _take_whole(model, parent)
+        _take_whole(model, parent, plan)
     if plan.lora is None:
         return _all_weights(model, plan, before)
-    if before is not None and _continues(before.plan, plan.lora):
-        adapters = _attached(model, plan.lora, plan.seed)
-        _fit(adapters, rescaled(before, plan.lora))
-        return Pupil(model=model, plan=plan, adapters=adapters)
-    if before is not None:
+    return _with_adapter(model, dataclasses.replace(plan, lora=spelled_out_for(model, plan.lora)), before, whole)
+
+
+def _with_adapter(model: CausalModel, plan: TrainingPlan, before: AdapterData | None, whole: bool) -> Pupil:
+    """A parent's adapter goes on where it can, else into the weights before they are quantised."""
+    assert plan.lora is not None
+    continued = before is not None and _continues(before.plan, plan.lora)
+    if before is not None and not continued:
         _merge(model, before)
-    return Pupil(
-        model=model,
-        plan=plan,
-        adapters=_attached(model, plan.lora, plan.seed),
-        folded=before,
-        whole=parent is not None and before is None,
-    )
+    if plan.quantization is not None:
+        quantize(model, _device())
+    adapters = _attached(model, plan.lora, plan.seed)
+    if before is not None and continued:
+        _fit(adapters, rescaled(before, plan.lora))
+        before = None
+    return Pupil(model=model, plan=plan, adapters=adapters, folded=before, whole=whole)
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _loaded(plan: TrainingPlan, device: torch.device) -> CausalModel:
+    """Weights that will be quantised wait on the CPU: only their 4 bits need room on the device."""
+    place = device if plan.quantization is None else torch.device("cpu")
+    return load_model(Path(plan.base_checkpoint), _weight_type(device, plan), place)
 
 
 def _weight_type(device: torch.device, plan: TrainingPlan) -> torch.dtype:
@@ -91,7 +106,7 @@ def _weight_type(device: torch.device, plan: TrainingPlan) -> torch.dtype:
     return torch.bfloat16 if device.type == "cuda" and plan.lora is not None else torch.float32
 
 
-def _all_weights(model: Llama, plan: TrainingPlan, before: AdapterData | None) -> Pupil:
+def _all_weights(model: CausalModel, plan: TrainingPlan, before: AdapterData | None) -> Pupil:
     if before is not None:
         _merge(model, before)
     model.requires_grad_(True)
@@ -102,24 +117,23 @@ def _continues(parent: LoraPlan, plan: LoraPlan) -> bool:
     return parent.rank == plan.rank and set(parent.targets) == set(plan.targets)
 
 
-def _attached(model: Llama, plan: LoraPlan, seed: int) -> Adapters:
-    adapters = lora.attach(model, plan, seed)
-    model.to(model.embedding.device)
-    if not adapters:
+def _attached(model: CausalModel, plan: LoraPlan, seed: int) -> Attached:
+    adapters = attach(model, plan, seed)
+    if adapters is None:
         raise JobFailure(f"None of the adapter's targets ({', '.join(plan.targets)}) is in the base model.")
     return adapters
 
 
-def _merge(model: Llama, data: AdapterData) -> None:
+def _merge(model: CausalModel, data: AdapterData) -> None:
     adapters = _attached(model, data.plan, seed=0)
     _fit(adapters, data)
-    lora.merge(model, adapters)
-    lora.detach(model)
+    adapters.merge()
+    adapters.detach()
 
 
-def _fit(adapters: Adapters, data: AdapterData) -> None:
+def _fit(adapters: Attached, data: AdapterData) -> None:
     try:
-        lora.take(adapters, data.plan.targets, data.tensors)
+        adapters.take(data.tensors)
     except (KeyError, RuntimeError) as error:
         raise JobFailure("The parent model's adapter does not fit the base model: another size or shape.") from error
 
@@ -128,7 +142,13 @@ def _read_adapter(parent: ModelFolder) -> AdapterData:
     return AdapterData.parse(parent.read(CONFIG_FILE), parent.read(WEIGHTS_FILE))
 
 
-def _take_whole(model: Llama, parent: ModelFolder) -> None:
+def _take_whole(model: CausalModel, parent: ModelFolder, plan: TrainingPlan) -> None:
+    if plan.quantization is not None:
+        # The result would be whole weights again, and 4 bits of the parent's are not the parent's.
+        raise JobFailure(
+            "The parent model has whole weights of its own, which qlora would coarsen for good; "
+            "hint: outcrop.method lora or full"
+        )
     try:
         model.take(load(parent.read(FULL_WEIGHTS_FILE)))
     except (KeyError, RuntimeError, SafetensorError) as error:

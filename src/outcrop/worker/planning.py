@@ -39,6 +39,7 @@ def make_plan(ground: WorkerGround, job: Job, rows: WrittenRows) -> TrainingPlan
         validate_every_steps=stated.validate_every_steps,
         keep_best=stated.early_stopping is not None if stated.keep_best is None else stated.keep_best,
         lora=applied.lora,
+        quantization=applied.quantization,
         seed=stated.seed,
         checkpoint_every_s=stated.checkpoint_every_s,
         threads=max(1, (os.cpu_count() or 1) // ground.settings.job_slots),

@@ -1,0 +1,104 @@
+"""Any causal model of transformers over packed rows: no padding, no row reads another, logits only where wanted.
+
+Rows of equal length run side by side, each length in a pass of its own, so that nothing depends on how an architecture
+masks, counts positions or keeps a state. Knows nothing of files, adapters or tokenizers.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.utils.checkpoint import checkpoint
+
+from outcrop.modeling.heads import Head, find_head
+from outcrop.modeling.packed import Packed
+from outcrop.modeling.transformers_library import Network, network_from, network_of, stored
+
+# Logits for this many tokens at a time: a vocabulary of 256,000 then takes 400 MB, whatever the rows' length.
+HEAD_ROWS = 384
+
+
+class General(nn.Module):
+    """Token rows in, logits out, through a network of transformers. `head` None: it makes its logits itself only."""
+
+    head: Head | None
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+        self.adapters = nn.ModuleList()
+        self.head = find_head(network)
+
+    @staticmethod
+    def load(folder: Path, dtype: torch.dtype = torch.float32) -> "General":
+        """The checkpoint in `folder`, its weights in `dtype`. Raises CheckpointError with the mend."""
+        return General(network_of(folder, dtype))
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights lie."""
+        return self.network.get_input_embeddings().weight.device
+
+    def forward(self, packed: Packed, wanted: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits [n, vocabulary] of every token, or only of those at the int64 indices `wanted`."""
+        if self.head is None:
+            return _by_length(packed, wanted, self._logits)
+        return self.head(_by_length(packed, wanted, self._states))
+
+    def loss(self, packed: Packed, wanted: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The summed cross-entropy (nats) of `targets`, each predicted from the token at its index in `wanted`."""
+        if self.head is None:
+            return _entropy(_by_length(packed, wanted, self._logits), targets)
+        head, states = self.head, _by_length(packed, wanted, self._states)
+        parts = zip(states.split(HEAD_ROWS), targets.split(HEAD_ROWS), strict=True)
+        return torch.stack([_head_loss(head, rows, answers) for rows, answers in parts]).sum()
+
+    @torch.no_grad()
+    def take(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Copies weights under Hugging Face's names. Raises KeyError or RuntimeError where they do not fit."""
+        self.network.load_state_dict(network_from(tensors, self.network).state_dict())
+
+    def give(self) -> dict[str, torch.Tensor]:
+        """The weights as the checkpoint names them: what `take` takes."""
+        return stored(self.network)
+
+    def _states(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.network.base_model(input_ids=tokens, use_cache=False).last_hidden_state
+
+    def _logits(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.network(input_ids=tokens, use_cache=False).logits
+
+
+def _by_length(
+    packed: Packed, wanted: torch.Tensor | None, run: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """`run` ([rows, length] -> [rows, length, width]) of every row, in the packed order: [n or len(wanted), width]."""
+    places = [at.to(packed.tokens.device) for at in _places(packed.lengths)]
+    found = torch.cat([run(packed.tokens[at]).flatten(0, 1) for at in places])  # [n, width]
+    order = torch.cat([at.flatten() for at in places]).argsort()
+    return found[order if wanted is None else order[wanted]]
+
+
+def _places(lengths: tuple[int, ...]) -> list[torch.Tensor]:
+    """Where the tokens of rows of one length lie, a matrix [rows, length] for each length."""
+    starts, before = defaultdict(list), 0
+    for length in lengths:
+        starts[length].append(before)
+        before += length
+    return [torch.tensor(begins)[:, None] + torch.arange(length) for length, begins in starts.items()]
+
+
+def _head_loss(head: Head, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Logits are made again for the backward pass rather than kept."""
+
+    def loss(rows: torch.Tensor) -> torch.Tensor:
+        return _entropy(head(rows), targets)
+
+    return checkpoint(loss, states, use_reentrant=False, preserve_rng_state=False)
+
+
+def _entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return cross_entropy(logits.float(), targets, reduction="sum")

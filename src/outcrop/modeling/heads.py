@@ -1,0 +1,81 @@
+"""How an architecture turns a hidden state into logits, believed only where it was seen to be so.
+
+Architectures scale their logits (Cohere, Granite) or cap them (Gemma 2). A guess is compared with the network's own
+logits at an amplitude at which neither can hide; where no guess holds, the network makes its logits itself.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from outcrop.modeling.transformers_library import Network, text_config
+
+PROBE_TOKENS = 8
+# Far above every cap in use (30 to 50), so that a cap shows; exact enough in bfloat16 for the tolerance below.
+LOUD = 200.0
+# Of LOUD, by type: some roundings. A factor or a cap moves the logits by far more.
+TOLERANCES = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 4e-3}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """Hidden states [n, hidden] -> logits [n, vocabulary]."""
+
+    project: nn.Module
+    scale: float = 1.0
+    cap: float | None = None
+
+    def __call__(self, states: torch.Tensor) -> torch.Tensor:
+        """The logits, scaled, then capped."""
+        logits = self.project(states)
+        if self.scale != 1.0:
+            logits = logits * self.scale
+        return logits if self.cap is None else torch.tanh(logits / self.cap) * self.cap
+
+
+@torch.no_grad()
+def find_head(network: Network) -> Head | None:
+    """The head that gives the network's own logits, or None where none of those known does."""
+    base, project = network.base_model, network.get_output_embeddings()
+    if base is network or project is None:
+        return None
+    vocabulary = text_config(network).vocab_size
+    tokens = torch.arange(PROBE_TOKENS, device=network.device)[None] % vocabulary
+    states = base(input_ids=tokens, use_cache=False).last_hidden_state
+    loudest = project(states).abs().max()
+    if not torch.isfinite(loudest) or loudest == 0:
+        return None
+    states = states * (LOUD / loudest)
+    expected = _own_logits(network, tokens, states)
+    tolerance = LOUD * TOLERANCES.get(states.dtype, TOLERANCES[torch.float32])
+    for head in _known(text_config(network), project):
+        if torch.allclose(head(states).float(), expected.float(), rtol=0.0, atol=tolerance):
+            return head
+    return None
+
+
+def _own_logits(network: Network, tokens: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+    """What the network makes of hidden states that are put in the place of its own."""
+
+    def put(_: nn.Module, __: object, output: Any) -> Any:
+        output.last_hidden_state = states
+        return output
+
+    hook = network.base_model.register_forward_hook(put)
+    try:
+        return network(input_ids=tokens, use_cache=False).logits
+    finally:
+        hook.remove()
+
+
+def _known(config: Any, project: nn.Module) -> Iterator[Head]:
+    yield Head(project)
+    if scale := getattr(config, "logit_scale", None):  # Cohere
+        yield Head(project, scale=scale)
+    if divisor := getattr(config, "logits_scaling", None):  # Granite
+        yield Head(project, scale=1.0 / divisor)
+    if cap := getattr(config, "final_logit_softcapping", None):  # Gemma 2
+        yield Head(project, cap=cap)
