@@ -1,13 +1,16 @@
 """Moments, transactions and locks of the database."""
 
+import json
+import math
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcrop.store.database import Database, Moment, from_microseconds, to_microseconds
+from outcrop.store.database import Database, Moment, from_microseconds, read_json, to_microseconds
 
 OWN = sa.MetaData()
 EVENTS = sa.Table("events", OWN, sa.Column("id", sa.Integer, primary_key=True), sa.Column("at", Moment))
@@ -28,6 +31,29 @@ def test_a_moment_comes_back_aware_and_in_utc(database: Database) -> None:
         found = connection.execute(sa.select(EVENTS.c.at).order_by(EVENTS.c.id)).scalars().all()
     assert found == [moment, None]
     assert found[0] is not None and found[0].utcoffset() == timedelta(0)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+def test_a_json_column_is_read_as_pythons_json_reads_it(value: Any) -> None:
+    assert read_json(json.dumps(value)) == json.loads(json.dumps(value)) == value
+
+
+def test_a_loss_that_is_not_a_number_comes_back() -> None:
+    losses = read_json(json.dumps([math.nan, math.inf, 1.5]))
+    assert math.isnan(losses[0])
+    assert losses[1:] == [math.inf, 1.5]
+
+
+def test_what_is_not_json_is_refused() -> None:
+    with pytest.raises(json.JSONDecodeError):
+        read_json("[1,")
 
 
 def test_what_fails_midway_leaves_nothing(database: Database) -> None:

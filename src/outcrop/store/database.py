@@ -3,11 +3,13 @@
 SQLite in WAL mode by default; every statement is SQLAlchemy Core, so that PostgreSQL can take its place.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 METADATA = sa.MetaData()
@@ -20,7 +22,13 @@ class Database:
     """Opens connections and transactions on one database."""
 
     def __init__(self, url: str) -> None:
-        self.engine = sa.create_engine(url, pool_size=16, max_overflow=32, hide_parameters=True)  # errors are logged
+        self.engine = sa.create_engine(
+            url,
+            pool_size=16,
+            max_overflow=32,
+            hide_parameters=True,  # errors are logged
+            json_deserializer=read_json,
+        )
         if self.engine.dialect.name == "sqlite":
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
@@ -79,6 +87,14 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: sa.Connection) -> None:
     writing = connection.get_execution_options().get("outcrop_write", False)
     connection.exec_driver_sql("begin immediate" if writing else "begin")
+
+
+def read_json(text: str | bytes) -> Any:
+    """The value of a JSON column: what the standard library reads, several times as fast."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.MsgspecError:  # a loss that is not a number, half of a surrogate pair: written by Python's own json
+        return json.loads(text)
 
 
 class Moment(sa.TypeDecorator[datetime]):

@@ -15,6 +15,7 @@ from outcrop.domain.states import DeploymentStatus
 from outcrop.store.database import METADATA, Database, Moment
 from outcrop.store.listing import Listing, contains
 from outcrop.store.prepared import NameOrArn
+from outcrop.store.records import Records
 
 DEPLOYMENTS = sa.Table(
     "deployments",
@@ -88,6 +89,9 @@ class Deployment:
         if self.update_status is UpdateStatus.UPDATING and self.update_model_id is not None:
             return self.update_model_id
         return self.model_id
+
+
+_RECORDS = Records(Deployment, DEPLOYMENTS, {"status": DeploymentStatus, "update_status": UpdateStatus})
 
 
 def pending(database: Database) -> list[Deployment]:
@@ -173,7 +177,4 @@ def remove(connection: sa.Connection, deployment_id: str) -> None:
 
 def from_row(row: Any) -> Deployment:
     """A deployment of a row that has every column in the table's order."""
-    values = dict(zip(DEPLOYMENTS.c.keys(), row, strict=True))
-    update = values["update_status"]
-    states = {"status": DeploymentStatus(values["status"]), "update_status": update and UpdateStatus(update)}
-    return Deployment(**{**values, **states})
+    return _RECORDS.of(row)

@@ -16,6 +16,7 @@ from outcrop.store import deployments, throughput
 from outcrop.store.database import METADATA, Database, Moment
 from outcrop.store.listing import Listing, contains
 from outcrop.store.prepared import NameOrArn, Prepared
+from outcrop.store.records import Records
 
 MODELS = sa.Table(
     "custom_models",
@@ -98,6 +99,7 @@ class CustomModel:
     deleted_at: datetime | None = None
 
 
+_RECORDS = Records(CustomModel, MODELS, {"status": ModelStatus})
 FindFoundation = Callable[[str], families.FoundationModel | None]
 Kind = Literal["foundation", "provisioned", "deployment"]
 
@@ -187,5 +189,4 @@ def wiped(database: Database, model_id: str) -> None:
 
 def from_row(row: Any) -> CustomModel:
     """A model of a row that has every column."""
-    values = dict(zip(MODELS.c.keys(), row, strict=True))
-    return CustomModel(**{**values, "status": ModelStatus(values["status"])})
+    return _RECORDS.of(row)

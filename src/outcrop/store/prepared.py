@@ -59,22 +59,25 @@ class _Compiled:
         self._out = _conversions({place: column.type.result_processor(dialect, None) for place, column in columns})
 
     def rows(self, connection: sa.Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        bound = {**self._fixed, **values}
-        for name, convert in self._into.items():
-            bound[name] = convert(bound[name])
         cursor = connection.connection.cursor()
         try:
-            cursor.execute(self._sql, bound if self._positions is None else [bound[name] for name in self._positions])
+            cursor.execute(self._sql, self._bound(values))
             return [self._converted(row) for row in cursor.fetchall()]
         finally:
             cursor.close()
 
+    def _bound(self, values: Mapping[str, Any]) -> Any:
+        bound = {**self._fixed, **values}
+        for name, convert in self._into:
+            bound[name] = convert(bound[name])
+        return bound if self._positions is None else [bound[name] for name in self._positions]
+
     def _converted(self, row: Sequence[Any]) -> tuple[Any, ...]:
         values = list(row)
-        for place, convert in self._out.items():
+        for place, convert in self._out:
             values[place] = convert(values[place])
         return tuple(values)
 
 
-def _conversions(found: Mapping[Any, Convert | None]) -> dict[Any, Convert]:
-    return {key: convert for key, convert in found.items() if convert is not None}
+def _conversions(found: Mapping[Any, Convert | None]) -> tuple[tuple[Any, Convert], ...]:
+    return tuple((key, convert) for key, convert in found.items() if convert is not None)

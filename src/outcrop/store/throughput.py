@@ -14,6 +14,7 @@ from outcrop.domain.states import ThroughputStatus
 from outcrop.store.database import METADATA, Database, Moment
 from outcrop.store.listing import Listing, contains
 from outcrop.store.prepared import NameOrArn
+from outcrop.store.records import Records
 
 THROUGHPUT = sa.Table(
     "provisioned_throughput",
@@ -80,6 +81,9 @@ class Throughput:
     commitment_expires_at: datetime | None = None
     created_at: datetime
     modified_at: datetime
+
+
+_RECORDS = Records(Throughput, THROUGHPUT, {"status": ThroughputStatus})
 
 
 def pending(database: Database) -> list[Throughput]:
@@ -158,5 +162,4 @@ def remove(connection: sa.Connection, throughput_id: str) -> None:
 
 def from_row(row: Any) -> Throughput:
     """Throughput of a row that has every column in the table's order."""
-    values = dict(zip(THROUGHPUT.c.keys(), row, strict=True))
-    return Throughput(**{**values, "status": ThroughputStatus(values["status"])})
+    return _RECORDS.of(row)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from outcrop.domain import arn as arns
 from outcrop.domain.states import JobStatus, Phase, PhaseStatus
 from outcrop.store.database import METADATA, Moment
+from outcrop.store.records import Records
 
 UNFINISHED = (JobStatus.IN_PROGRESS.value, JobStatus.STOPPING.value)
 
@@ -53,7 +54,6 @@ JOBS = sa.Table(
     sa.Index("jobs_in_order", "account", "region", "created_at", "id"),
     sa.Index("jobs_by_status", "status", "created_at", "id"),
 )
-
 Phases = dict[str, dict[str, Any]]
 NO_PHASES: Phases = {phase.value: {"status": PhaseStatus.NOT_STARTED.value} for phase in Phase}
 
@@ -116,10 +116,12 @@ class Job:
         return self.status is JobStatus.STOPPING
 
 
+_RECORDS = Records(Job, JOBS, {"status": JobStatus})
+
+
 def from_row(row: Any) -> Job:
     """A job of a row that has every column."""
-    values = dict(zip(JOBS.c.keys(), row, strict=True))
-    return Job(**{**values, "status": JobStatus(values["status"])})
+    return _RECORDS.of(row)
 
 
 def columns_of(job: Job) -> dict[str, Any]:
