@@ -131,6 +131,14 @@ def test_an_arn_in_the_path_is_encoded_once_more_except_by_s3() -> None:
     assert canonical_path("/bucket/a(b)", "s3") == "/bucket/a%28b%29"
 
 
+@given(st.text(st.characters(max_codepoint=255)))
+def test_a_path_is_encoded_as_urllib_does(path: str) -> None:
+    from urllib.parse import quote
+
+    tame = "/" + path.replace("//", "").replace("/.", "").lstrip("/.")
+    assert canonical_path(tame, "bedrock") == quote(tame, safe="/-_.~")
+
+
 @pytest.mark.parametrize(
     ("path", "canonical"),
     [("", "/"), ("/a/./b/", "/a/b/"), ("/a/../..", "/"), ("//a//b", "/a/b"), ("/a/..", "/"), ("/.a", "/.a")],

@@ -1,8 +1,12 @@
 """Which operation a path asks for: raw segments, ARNs, and S3's precedence among queries and headers."""
 
+import re
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from outcrop import wire
 from outcrop.domain.errors import Fault
@@ -117,6 +121,21 @@ def test_an_arn_is_one_segment(method: str, raw_path: str, expected: str, uri: d
     match = wire.service("bedrock").match(method, raw_path, (), {})
     assert match is not None
     assert (match.operation.name, match.uri) == (expected, uri)
+
+
+@given(st.text(st.sampled_from("k%2Cc3A9eé\xff ") | st.characters(max_codepoint=255, exclude_characters="?")))
+def test_a_key_is_decoded_as_urllib_does(text: str) -> None:
+    try:
+        expected = None if re.search("%(?![0-9A-Fa-f]{2})", text) else unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        expected = None
+    try:
+        match = wire.service("s3").match("GET", f"/b/k{text}", (), {})
+    except Fault as fault:
+        assert (fault.code, expected) == ("InvalidURI", None)
+    else:
+        assert match is not None
+        assert match.uri["Key"] == f"k{expected}"
 
 
 @pytest.mark.parametrize("raw_path", ["/b/%", "/b/%zz", "/b/%ff%fe", "/%c3/k"])

@@ -65,7 +65,10 @@ def canonical_path(path: str, service: str) -> str:
         return (
             quote(path, safe="/%" + _UNRESERVED) or "/"
         )  # a client may leave `(` bare on the wire, never in what it signs
-    return quote(_without_dots(path), safe="/" + _UNRESERVED)
+    plain = _without_dots(path)
+    if _ENCODED.fullmatch(plain):
+        return plain.replace("%", "%25")  # what `quote` would say, in a tenth of its time
+    return quote(plain, safe="/" + _UNRESERVED)
 
 
 def _without_dots(path: str) -> str:
@@ -91,6 +94,7 @@ def canonical_query(query: str, *, presigned: bool) -> str:
 
 
 _PLAIN = re.compile(r"[A-Za-z0-9\-_.~]*", re.ASCII)
+_ENCODED = re.compile(r"[A-Za-z0-9\-_.~/%]*", re.ASCII)
 
 
 def _strict(encoded: str) -> str:

@@ -11,7 +11,7 @@ from outcrop.server.answering import answer
 from outcrop.server.calling import Calling, Operations
 from outcrop.server.hanging_up import HungUp
 from outcrop.server.incoming import Incoming, Message, Receive, Send, read_head
-from outcrop.server.life import Life, identify
+from outcrop.server.life import Life, claimed_name, identify
 from outcrop.server.threads import Threads
 from outcrop.services.call import Ground
 
@@ -84,7 +84,7 @@ def _asks_for_health(request: Incoming) -> bool:
 def _refuse(request: Incoming, fault: Fault) -> wire.Response:
     """A fault in the dialect of the service that was meant."""
     try:
-        service = identify(request)
+        service = identify(request, claimed_name(request))
     except Fault:
         service = None  # not even its path can be read
     return wire.fault(service, None, fault, request.request_id)

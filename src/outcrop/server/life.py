@@ -36,8 +36,9 @@ class Life:
 
     async def live(self, request: Incoming) -> wire.Response:
         """The answer to a request. Raises a Fault, which is an answer too, or HungUp where nobody waits for one."""
-        service = identify(request)
-        refuse_foreign(request)
+        claimed = claimed_name(request)
+        service = identify(request, claimed)
+        refuse_foreign(claimed)
         body = await self.receive(request, service)
         caller = self.authenticate(request, service, body)
         asked = self.route(request, service, body)
@@ -98,35 +99,34 @@ class Life:
         return found
 
 
-def identify(request: Incoming) -> wire.Service:
+def claimed_name(request: Incoming) -> str | None:
+    """The service that the request says it is signed for; None where it does not say."""
+    scope = identity.claimed_scope(request.signed)
+    if scope is not None:
+        return scope.service
+    return "s3" if identity.is_v2(request.signed) else None
+
+
+def identify(request: Incoming, claimed: str | None) -> wire.Service:
     """Which service is meant: what the credential is scoped to, else what the request looks like.
 
     For a service that Outcrop has not, it is one that speaks the same dialect.
     """
     signed = request.signed
-    name = _claimed_name(signed)
-    service = wire.service_for(name, signed.method, signed.path, signed.headers)
+    service = wire.service_for(claimed, signed.method, signed.path, signed.headers)
     return service or wire.service(_dialect_of(signed))
 
 
-def refuse_foreign(request: Incoming) -> None:
+def refuse_foreign(claimed: str | None) -> None:
     """Refuse a request that is signed for a service that Outcrop has not."""
-    name = _claimed_name(request.signed)
-    if name is not None and wire.service_for(name, "GET", "/", {}) is None:
-        raise Fault("NotImplemented", f"Outcrop does not serve {name}.")
+    if claimed is not None and wire.service_for(claimed, "GET", "/", {}) is None:
+        raise Fault("NotImplemented", f"Outcrop does not serve {claimed}.")
 
 
 def _dialect_of(signed: identity.SignedRequest) -> str:
     if "x-amz-target" in signed.headers:
         return "kms"
     return "sts" if signed.headers.get("content-type", "").startswith(FORM) else "bedrock"
-
-
-def _claimed_name(signed: identity.SignedRequest) -> str | None:
-    scope = identity.claimed_scope(signed)
-    if scope is not None:
-        return scope.service
-    return "s3" if identity.is_v2(signed) else None
 
 
 def constrain(asked: Asked, params: wire.Params) -> None:

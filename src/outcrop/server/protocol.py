@@ -31,12 +31,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """Bytes came: they belong to a head if the parser has not seen the end of one."""
         if self._in_head:
             self._head_bytes += len(data)
-            if self._deadline is None:
-                self._await_head()
         super().data_received(data)
         # A body in the same packet as its head was counted too: only a head that is still open is judged.
-        if self._in_head and self._head_bytes > LONGEST_HEAD_BYTES and not self.transport.is_closing():
-            self._refuse_head()
+        if self._in_head and self._head_bytes and not self.transport.is_closing():
+            self._judge_open_head()
 
     def on_headers_complete(self) -> None:
         """The head ended."""
@@ -47,6 +45,17 @@ class BoundedProtocol(HttpToolsProtocol):
         """The body ended: what comes next is another head."""
         super().on_message_complete()
         self._in_head, self._head_bytes = True, 0
+
+    def on_response_complete(self) -> None:
+        """The answer is whole: it goes at once, and what is left to do for it is done while its reader reads."""
+        self.transport.flush()  # type: ignore[attr-defined]  # it is a _Joined
+        super().on_response_complete()
+
+    def _judge_open_head(self) -> None:
+        if self._head_bytes > LONGEST_HEAD_BYTES:
+            self._refuse_head()
+        elif self._deadline is None:
+            self._await_head()
 
     def _await_head(self) -> None:
         self._deadline = self.loop.call_later(HEAD_WITHIN_S, self._hang_up)
@@ -83,16 +92,16 @@ class _Joined:
     def write(self, data: bytes) -> None:
         """Send before long. A large piece goes at once, uncopied, so that a full transport is noticed."""
         if len(data) > LARGE_PIECE_BYTES:
-            self._flush()
+            self.flush()
             self._transport.write(data)
             return
         if not self._held:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
         self._held.append(data)
 
     def close(self) -> None:
         """Send what is held, then close."""
-        self._flush()
+        self.flush()
         self._transport.close()
 
     def abort(self) -> None:
@@ -103,7 +112,8 @@ class _Joined:
         """Whether it is being closed, or is closed."""
         return self._transport.is_closing()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what is held."""
         if self._held and not self._transport.is_closing():
             self._transport.write(b"".join(self._held))
         self._held = []

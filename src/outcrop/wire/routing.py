@@ -7,7 +7,7 @@ method and path (S3), the query decides, then what each of them requires.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from botocore.model import OperationModel
 
@@ -132,6 +132,6 @@ def _decoded(text: str) -> str:
     if _BAD_ESCAPE.search(text):
         raise Fault("InvalidURI", "The path has a % that is not followed by two hexadecimal digits.")
     try:
-        return unquote(text, errors="strict")
+        return unquote_to_bytes(text).decode()
     except UnicodeDecodeError as error:
         raise Fault("InvalidURI", "The path is not UTF-8.") from error
