@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from architectures import write_network
 from counts import Counts
 from outcrop.domain.events import CheckpointDamaged, Event, Finished, Resumed, Started, Step, Validation, from_line
 from outcrop.domain.plan import EarlyStopping, LoraPlan
@@ -32,6 +33,7 @@ EPOCHS, ROWS, BATCH = 10, 24, 4
 STEPS = EPOCHS * ROWS // BATCH
 LATEST_AFTER_S = 0.004  # a save of this model takes about as long: a kill comes anywhere in it
 CUT_AT = 13
+GPT2_LINEAR = ("c_attn", "c_fc", "c_proj")
 WEIGHTS = "adapter_model.safetensors"
 
 
@@ -217,19 +219,27 @@ def expect_to_go_on(runs: Runs, events: list[Event], told: list[Event]) -> None:
 
 
 @pytest.fixture
-def cut_short(job: Any, new_runs: Callable[[str], Runs]) -> Runs:
-    """A job whose first attempt ended in the middle, with two whole checkpoints and a few steps after them."""
-    runs = new_runs("cut-short")
-    runs.attempt = 1
+def new_cut_short(tmp_path: Path) -> Callable[[Any], Runs]:
+    """A job's first attempt, ended in the middle, with two whole checkpoints and a step or two after them."""
 
-    def tell(event: Event) -> None:
-        if isinstance(event, Step) and event.step == CUT_AT:
-            raise InterruptedError
+    def make(job: Any) -> Runs:
+        runs = Runs(job, tmp_path / "cut-short", attempt=1)
 
-    with pytest.raises(InterruptedError):
-        run(job.plan, runs.out, [job.key], tell, runs.checkpoints / "1")
-    assert len(runs.whole()) == 2
-    return runs
+        def tell(event: Event) -> None:
+            if isinstance(event, Step) and event.step == CUT_AT:
+                raise InterruptedError
+
+        with pytest.raises(InterruptedError):
+            run(job.plan, runs.out, [job.key], tell, runs.checkpoints / "1")
+        assert len(runs.whole()) == 2
+        return runs
+
+    return make
+
+
+@pytest.fixture
+def cut_short(job: Any, new_cut_short: Callable[[Any], Runs]) -> Runs:
+    return new_cut_short(job)
 
 
 def flip(path: Path) -> None:
@@ -294,6 +304,27 @@ def test_a_checkpoint_under_another_key_is_not_gone_on_from(cut_short: Runs) -> 
 def test_threads_and_the_checkpoints_pace_may_change_on_the_way(cut_short: Runs) -> None:
     events, _ = resumed_from(cut_short, threads=7, checkpoint_every_s=1.0, checkpoint_every_steps=None)
     assert [type(event) for event in events] == [Resumed]
+
+
+@pytest.mark.parametrize("kind", ["every weight", "another architecture"])
+def test_what_is_trained_may_be_anything(
+    kind: str, make_job: Callable[..., Any], tmp_path: Path, new_cut_short: Callable[[Any], Runs]
+) -> None:
+    """The same with whole weights, and with an architecture that draws dropout of its own."""
+    changes: dict[str, Any] = {"lora": None}
+    if kind == "another architecture":
+        (tmp_path / "gpt2").mkdir()
+        write_network("gpt2", tmp_path / "gpt2", attn_pdrop=0.1, resid_pdrop=0.1)
+        changes = {"base_checkpoint": str(tmp_path / "gpt2"), "lora": LoraPlan(rank=4, alpha=8, targets=GPT2_LINEAR)}
+    job = make_job("anything", epochs=6, batch_size=3, checkpoint_every_steps=2, **changes)
+    runs = new_cut_short(job)
+    events: list[Event] = []
+    runs.attempt += 1
+    run(job.plan, runs.out, [job.key], events.append, runs.checkpoints / "2")
+    told: list[Event] = []
+    run(job.plan, tmp_path / "alone", [job.key], told.append)
+    assert next(event for event in events if isinstance(event, Resumed)).step == CUT_AT - 1
+    assert measured(events) == measured(told)
 
 
 def test_with_every_checkpoint_damaged_it_starts_over_and_ends_the_same(
