@@ -25,5 +25,7 @@ class Counts:
         if self.full:
             at = datetime.now(UTC).date().isoformat()
             machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-            text = json.dumps({"at": at, "command": "make soak", "machine": machine, "results": results}, indent=1)
+            file = os.environ["PYTEST_CURRENT_TEST"].split("::")[0]
+            command = f"OUTCROP_COUNTS=full python -m pytest {file}"
+            text = json.dumps({"at": at, "command": command, "machine": machine, "results": results}, indent=1)
             (RESULTS / f"soak_{name}_{at}.json").write_text(text + "\n")

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outcrop.domain.errors import ValidationException
-from outcrop.domain.plan import EarlyStopping
+from outcrop.domain.plan import CHECKPOINT_EVERY_S, EarlyStopping
 from outcrop.families import FINE_TUNING, MODELS, check_hyperparameters
 
 NOVA = MODELS["amazon.nova-micro-v1:0:128k"]
@@ -39,6 +39,35 @@ def test_outcrops_own_are_accepted_everywhere():
         found = check_hyperparameters(model, FINE_TUNING, own)
         assert (found.method, found.lora_rank, found.lora_alpha, found.seed) == ("full", 8, 64, 7)
         assert own.items() <= found.stated.items()
+
+
+def test_outcrops_own_settings_of_an_adapter_and_of_a_run_are_read():
+    found = checked(
+        NOVA,
+        **{
+            "outcrop.loraTargets": "q_proj, down_proj",
+            "outcrop.loraDropout": "0.05",
+            "outcrop.validateEverySteps": "50",
+            "outcrop.keepBest": "true",
+            "outcrop.checkpointEverySeconds": "300",
+        },
+    )
+    assert (found.lora_targets, found.lora_dropout) == (("q_proj", "down_proj"), 0.05)
+    assert (found.validate_every_steps, found.keep_best, found.checkpoint_every_s) == (50, True, 300.0)
+    unset = checked(NOVA)
+    assert (unset.lora_targets, unset.lora_dropout, unset.validate_every_steps, unset.keep_best) == (
+        None,
+        0,
+        None,
+        None,
+    )
+    assert unset.checkpoint_every_s == CHECKPOINT_EVERY_S
+
+
+@pytest.mark.parametrize("text", ["", "q_proj,", "q_proj,q_proj", "c_attn", "q_proj;v_proj"])
+def test_what_names_no_linear_layers_is_refused_with_those_there_are(text, refusal):
+    said = refusal(check_hyperparameters, NOVA, FINE_TUNING, {"outcrop.loraTargets": text})
+    assert "some of q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj, separated by commas" in said
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from outcrop.training import loop
 from outcrop.training.batches import Batch, Piece, Rows
 from outcrop.training.history import stops_early
 from outcrop.training.loop import Material, train
+from outcrop.training.objectives.fine_tuning import OBJECTIVE as FINE_TUNING
 from outcrop.training.pupil import Pupil, prepare
 
 Make = Callable[[Sequence[Rendered]], Rows]
@@ -169,6 +170,34 @@ def test_a_run_that_no_longer_improves_stops_early(
     material = Material(training=make_rows(rows), validation=(make_rows(rows),))
     finished = train(prepare(plan, None).model, material, plan, heard)
     assert (finished.steps, finished.stopped_early) == (6, True)
+
+
+def test_validation_comes_every_so_many_steps_and_once_at_an_epochs_end(
+    make_rows: Make, rows: list[Rendered], make_plan: MakePlan, heard: Any
+) -> None:
+    plan = make_plan(epochs=2, batch_size=3, validate_every_steps=2)
+    train(prepare(plan, None).model, Material(training=make_rows(rows), validation=(make_rows(rows),)), plan, heard)
+    told = [(event.step, event.epoch) for event in heard.validations]
+    assert told == [(-1, 0), (1, 0), (3, 0), (5, 1), (7, 1)]
+
+
+@pytest.mark.parametrize("keep_best", [True, False])
+def test_what_is_left_in_the_model_is_the_best_state_where_that_is_asked_for(
+    keep_best: bool, make_rows: Make, rows: list[Rendered], make_plan: MakePlan, heard: Any
+) -> None:
+    """Other rows than those learnt get worse once the run learns these by heart: the best comes before the last."""
+    plan = make_plan(epochs=8, learning_rate=3e-2, schedule="constant", keep_best=keep_best)
+    training, validation = make_rows(rows[:8]), make_rows(rows[8:])
+    pupil = prepare(plan, None)
+    finished = train(pupil.model, Material(training=training, validation=(validation,)), plan, heard)
+    after = {event.step: event.loss for event in heard.validations if event.step >= 0}
+    best = min(after, key=lambda step: after[step])
+    assert best < 15
+    assert finished.saved_step == (best if keep_best else 15)
+    assert finished.validation_losses == (after[finished.saved_step],)
+    assert loop._mean_loss(pupil.model, FINE_TUNING, validation) == after[finished.saved_step]
+    steps = [event for event in heard.events if isinstance(event, Step) and event.epoch == finished.saved_step // 2]
+    assert finished.training_loss == pytest.approx(sum(s.loss * s.tokens for s in steps) / sum(s.tokens for s in steps))
 
 
 @pytest.mark.parametrize(

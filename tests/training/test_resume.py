@@ -1,29 +1,39 @@
 """kill -9 at any point, inside a save too: the run goes on with the same losses to the bit, to the same model."""
 
 import base64
+import hashlib
+import json
 import random
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from architectures import write_network
 from counts import Counts
 from outcrop.domain.events import CheckpointDamaged, Event, Finished, Resumed, Started, Step, Validation, from_line
 from outcrop.domain.plan import EarlyStopping, LoraPlan
-from outcrop.sealed import SealedReader
+from outcrop.sealed import SealedReader, new_key
+from outcrop.training.child import plan_digest, run
+from outcrop.training.saver import Saver
+from outcrop.training.shelf import Shelf
+from outcrop.training.snapshot import Snapshot
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 FEW_POINTS, FULL_POINTS, POINTS_A_RUN = 5, 50, 5
-EPOCHS, ROWS, BATCH = 16, 24, 4
+EPOCHS, ROWS, BATCH = 10, 24, 4
 STEPS = EPOCHS * ROWS // BATCH
 LATEST_AFTER_S = 0.004  # a save of this model takes about as long: a kill comes anywhere in it
+CUT_AT = 13
+GPT2_LINEAR = ("c_attn", "c_fc", "c_proj")
 WEIGHTS = "adapter_model.safetensors"
 
 
@@ -122,6 +132,13 @@ def measured(events: list[Event]) -> list[Event]:
     return [event for event in events if isinstance(event, Step | Validation | Finished)]
 
 
+def alone(job: Any, runs: Runs) -> tuple[list[Event], bytes]:
+    """What a run says that nobody disturbs, in this process, and its model."""
+    events: list[Event] = []
+    events.append(run(job.plan, runs.out, [job.key], events.append))
+    return measured(events), weights(runs)
+
+
 def weights(runs: Runs) -> bytes:
     context = f"model/{runs.job.plan.job_id}/{WEIGHTS}".encode()
     with SealedReader(runs.out / WEIGHTS, runs.job.key, context) as sealed:
@@ -163,9 +180,8 @@ def points(count: int) -> list[Point]:
     ]
 
 
-def test_a_run_killed_anywhere_goes_on_to_the_bit(new_runs: Callable[[str], Runs], counts: Counts) -> None:
-    alone = new_runs("alone")
-    told = measured(alone.finish())
+def test_a_run_killed_anywhere_goes_on_to_the_bit(job: Any, new_runs: Callable[[str], Runs], counts: Counts) -> None:
+    told, model = alone(job, new_runs("alone"))
     assert len(told) > STEPS
     killed = points(counts.few_or_full(FEW_POINTS, FULL_POINTS))
     cut_saves = 0
@@ -176,7 +192,7 @@ def test_a_run_killed_anywhere_goes_on_to_the_bit(new_runs: Callable[[str], Runs
         events = runs.finish()
         expect_to_go_on(runs, events, told)
         assert measured(events) == told
-        assert weights(runs) == weights(alone)
+        assert weights(runs) == model
         cut_saves += runs.cut_saves
     assert cut_saves, "no kill came inside a save"
     counts.record(
@@ -200,3 +216,137 @@ def expect_to_go_on(runs: Runs, events: list[Event], told: list[Event]) -> None:
     if runs.attempt > 1:
         (resumed,) = [event for event in events if isinstance(event, Resumed)]
         assert resumed.step == runs.newest and resumed.lost_steps >= 0
+
+
+@pytest.fixture
+def new_cut_short(tmp_path: Path) -> Callable[[Any], Runs]:
+    """A job's first attempt, ended in the middle, with two whole checkpoints and a step or two after them."""
+
+    def make(job: Any) -> Runs:
+        runs = Runs(job, tmp_path / "cut-short", attempt=1)
+
+        def tell(event: Event) -> None:
+            if isinstance(event, Step) and event.step == CUT_AT:
+                raise InterruptedError
+
+        with pytest.raises(InterruptedError):
+            run(job.plan, runs.out, [job.key], tell, runs.checkpoints / "1")
+        assert len(runs.whole()) == 2
+        return runs
+
+    return make
+
+
+@pytest.fixture
+def cut_short(job: Any, new_cut_short: Callable[[Any], Runs]) -> Runs:
+    return new_cut_short(job)
+
+
+def flip(path: Path) -> None:
+    """One bit in the middle of the file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def confess(path: Path) -> None:
+    """The hash of a flipped file, put right in the manifest as well: only the seal tells."""
+    manifest = path.parent / "manifest.json"
+    flip(path)
+    said = json.loads(manifest.read_text())
+    said["files"][path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    manifest.write_text(json.dumps(said))
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], None], str, str]] = {
+    "a flipped bit": (flip, "state", "state is not as it was written"),
+    "a truncated file": (truncate, "best", "best is not as it was written"),
+    "a file that is gone": (Path.unlink, "state", "cannot be read: No such file"),
+    "a flipped bit, and its hash as well": (confess, "state", "does not open"),
+    "a truncated manifest": (truncate, "manifest.json", "manifest is missing or cannot be read"),
+    "no manifest": (Path.unlink, "manifest.json", "manifest is missing or cannot be read"),
+}
+
+
+def test_a_damaged_checkpoint_is_said_and_the_one_before_it_used(cut_short: Runs) -> None:
+    for damage, (harm, name, said) in DAMAGES.items():
+        runs = replace(cut_short, folder=cut_short.folder.with_name(damage))
+        shutil.copytree(cut_short.folder, runs.folder)
+        before, newest = runs.whole()
+        harm(newest / name)
+        events, snapshot = resumed_from(runs)
+        damaged, resumed = events
+        assert isinstance(damaged, CheckpointDamaged) and said in damaged.cause, damage
+        assert damaged.step == int(newest.name[-8:])
+        step = int(before.name[-8:])
+        assert resumed == Resumed(step=step, lost_steps=CUT_AT - step)
+        assert snapshot is not None and len(snapshot.history["losses"]) == step
+        assert runs.whole() == [before]
+
+
+def test_a_checkpoint_of_another_plan_is_not_gone_on_from(cut_short: Runs) -> None:
+    events, snapshot = resumed_from(cut_short, learning_rate=1e-3)
+    assert snapshot is None and isinstance(events[-1], Resumed) and events[-1].step == 0
+    damaged = [event for event in events if isinstance(event, CheckpointDamaged)]
+    assert damaged and all("another plan" in event.cause for event in damaged)
+
+
+def test_a_checkpoint_under_another_key_is_not_gone_on_from(cut_short: Runs) -> None:
+    cut_short.job = replace(cut_short.job, key=new_key())
+    events, snapshot = resumed_from(cut_short)
+    assert snapshot is None and "does not open" in events[0].cause
+
+
+def test_threads_and_the_checkpoints_pace_may_change_on_the_way(cut_short: Runs) -> None:
+    events, _ = resumed_from(cut_short, threads=7, checkpoint_every_s=1.0, checkpoint_every_steps=None)
+    assert [type(event) for event in events] == [Resumed]
+
+
+@pytest.mark.parametrize("kind", ["every weight", "another architecture"])
+def test_what_is_trained_may_be_anything(
+    kind: str, make_job: Callable[..., Any], tmp_path: Path, new_cut_short: Callable[[Any], Runs]
+) -> None:
+    """The same with whole weights, and with an architecture that draws dropout of its own."""
+    changes: dict[str, Any] = {"lora": None}
+    if kind == "another architecture":
+        (tmp_path / "gpt2").mkdir()
+        write_network("gpt2", tmp_path / "gpt2", attn_pdrop=0.1, resid_pdrop=0.1)
+        changes = {"base_checkpoint": str(tmp_path / "gpt2"), "lora": LoraPlan(rank=4, alpha=8, targets=GPT2_LINEAR)}
+    job = make_job("anything", epochs=6, batch_size=3, checkpoint_every_steps=2, **changes)
+    runs = new_cut_short(job)
+    events: list[Event] = []
+    runs.attempt += 1
+    run(job.plan, runs.out, [job.key], events.append, runs.checkpoints / "2")
+    told: list[Event] = []
+    run(job.plan, tmp_path / "alone", [job.key], told.append)
+    assert next(event for event in events if isinstance(event, Resumed)).step == CUT_AT - 1
+    assert measured(events) == measured(told)
+
+
+def test_with_every_checkpoint_damaged_it_starts_over_and_ends_the_same(
+    job: Any, cut_short: Runs, new_runs: Callable[[str], Runs]
+) -> None:
+    for path in cut_short.whole():
+        flip(path / "state")
+    events: list[Event] = []
+    cut_short.attempt += 1
+    own = cut_short.checkpoints / str(cut_short.attempt)
+    events.append(run(job.plan, cut_short.out, [job.key], events.append, own))
+    assert len([event for event in events if isinstance(event, CheckpointDamaged)]) == 2
+    (resumed,) = [event for event in events if isinstance(event, Resumed)]
+    assert resumed.step == 0 and resumed.lost_steps == CUT_AT
+    assert (measured(events), weights(cut_short)) == alone(job, new_runs("alone"))
+
+
+def resumed_from(runs: Runs, **changes: Any) -> tuple[list[Any], Snapshot | None]:
+    """What the next attempt would go on from, and what it says of it."""
+    plan = replace(runs.job.plan, **changes)
+    own = runs.checkpoints / str(runs.attempt + 1)
+    shelf = Shelf(folder=own, job_id=plan.job_id, plan_digest=plan_digest(plan), key=runs.job.key)
+    events: list[Any] = []
+    with Saver(shelf, plan, events.append) as saver:
+        return events, saver.resume()

@@ -340,6 +340,51 @@ def test_a_new_attempt_begins_with_the_first_phase(scene: Any) -> None:
     assert statuses(scene.job("again")) == ["Failed", "NotStarted", "NotStarted"]
 
 
+def begun(scene: Any, name: str) -> threading.Thread:
+    """An attempt at the oldest job, under way."""
+    running = threading.Thread(target=attempts.run, args=(scene.ground, scene.claim(), scene.closing), name=name)
+    running.start()
+    return running
+
+
+def test_a_job_taken_over_goes_on_from_its_checkpoint_and_says_so(scene: Any) -> None:
+    scene.put("train.jsonl", jsonl([nova_row(f"What is {number}?", f"It is {number * 7}.") for number in range(60)]))
+    hyperparameters = {"epochCount": "3", "outcrop.checkpointEverySeconds": "1"}
+    job = scene.queue("taken", hyperParameters=hyperparameters)
+    first = begun(scene, "first")
+    checkpoints = scene.ground.work_folder(job.id) / "checkpoints"
+    await_that(lambda: list(checkpoints.glob("*/step-*")), 60, "a checkpoint")
+    scene.closing.set()
+    first.join()
+    handed_back = scene.job("taken")
+    assert handed_back.status is JobStatus.IN_PROGRESS
+    scene.closing.clear()
+    scene.put("train.jsonl", b"of no use: the rows are prepared")
+    begun(scene, "second").join()
+    job = scene.job("taken")
+    assert (job.status, job.failure_message) == (JobStatus.COMPLETED, None)
+    assert [job.phases[phase] for phase in PHASES[:2]] == [handed_back.phases[phase] for phase in PHASES[:2]]
+    times_are_true(job)
+    (resumed,) = job.history
+    assert resumed["event"] == "resumed" and resumed["attempt"] == 2
+    assert resumed["from_step"] > 0 and resumed["lost_steps"] >= 0
+    steps = rows_of(scene, job, "training_artifacts/step_wise_training_metrics.csv")
+    assert [row["step_number"] for row in steps] == [str(step) for step in range(180)]
+    assert not scene.ground.work_folder(job.id).exists()
+
+
+def test_a_job_whose_prepared_rows_are_gone_begins_again_and_says_so(scene: Any) -> None:
+    scene.queue("robbed")
+    jobs.set_phase(
+        scene.ground.database, scene.claim(), Phase.DATA_PROCESSING, PhaseStatus.COMPLETED, scene.ground.clock()
+    )
+    jobs.release_owner(scene.ground.database, scene.ground.owner)
+    begun(scene, "second").join()
+    job = scene.job("robbed")
+    assert statuses(job) == ["Completed"] * 3
+    assert [(entry["event"], entry["phase"]) for entry in job.history] == [("restarted", "validationDetails")]
+
+
 def test_a_job_that_takes_every_worker_down_ends_one_day(scene: Any) -> None:
     scene.queue("deadly")
     with scene.ground.database.write() as connection:

@@ -3,7 +3,9 @@
 import contextlib
 import csv
 import io
+import json
 import random
+import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -82,14 +84,14 @@ def _create(outcrop: Outcrop, name: str) -> dict[str, Any]:
         trainingDataConfig={"s3Uri": "s3://kills/train.jsonl"},
         validationDataConfig={"validators": [{"s3Uri": "s3://kills/train.jsonl"}]},
         outputDataConfig={"s3Uri": "s3://kills/out"},
-        hyperParameters={"epochCount": str(EPOCHS), "batchSize": "1"},
+        hyperParameters={"epochCount": str(EPOCHS), "batchSize": "1", "outcrop.checkpointEverySeconds": "1"},
     )
     created: dict[str, Any] = bedrock.get_model_customization_job(jobIdentifier=name)
     return created
 
 
 def _is_whole(outcrop: Outcrop, name: str) -> None:
-    """Completed, with every step in its artifacts, a model that is listed, and no work folder left."""
+    """Completed, with every step once in its artifacts, a model that is listed, and no work folder left."""
     bedrock, s3 = outcrop.client("bedrock"), outcrop.client("s3")
     job = wait_for_job(bedrock, name)
     assert job["status"] == "Completed", job.get("failureMessage")
@@ -99,6 +101,15 @@ def _is_whole(outcrop: Outcrop, name: str) -> None:
     steps = [int(row["step_number"]) for row in csv.DictReader(io.StringIO(text))]
     assert steps == list(range(ROWS * EPOCHS))
     await_that(lambda: not (outcrop.home / "work" / job["jobArn"][-12:]).exists(), 5, "the work folder wiped")
+    attempts, history = _record(outcrop, name)
+    assert len(history) >= attempts - 1, "an attempt that went on, or began again, is not in the job's history"
+
+
+def _record(outcrop: Outcrop, name: str) -> tuple[int, list[dict[str, Any]]]:
+    """The job's attempts and its history, as its row has them."""
+    with contextlib.closing(sqlite3.connect(outcrop.home / "outcrop.db")) as database:
+        attempts, history = database.execute("select attempts, history from jobs where name = ?", (name,)).fetchone()
+    return attempts, json.loads(history)
 
 
 def _all_gone(processes: list[psutil.Process]) -> None:
@@ -163,6 +174,7 @@ def test_a_stopped_job_leaves_no_model_and_no_process(outcrop: Outcrop) -> None:
     assert "outputModelArn" not in job
     assert job["statusDetails"]["trainingDetails"]["status"] == "Stopped"
     assert not outcrop.find("outcrop.training")
+    await_that(lambda: not (outcrop.home / "work" / job["jobArn"][-12:]).exists(), 5, "checkpoints wiped")
     with pytest.raises(bedrock.exceptions.ResourceNotFoundException):
         bedrock.get_custom_model(modelIdentifier="stopped")
 

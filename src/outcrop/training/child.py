@@ -57,14 +57,14 @@ def _saver(
 ) -> AbstractContextManager[Saver | None]:
     if folder is None:
         return nullcontext()
-    shelf = Shelf(folder=folder, job_id=plan.job_id, plan_digest=_digest(plan), key=key)
+    shelf = Shelf(folder=folder, job_id=plan.job_id, plan_digest=plan_digest(plan), key=key)
     return Saver(shelf, plan, tell)
 
 
-def _digest(plan: TrainingPlan) -> str:
-    """The plan's, and with it the base checkpoint as it lies there now: by its files' names, sizes and times."""
+def plan_digest(plan: TrainingPlan) -> str:
+    """What checkpoints are bound to: the plan, and the base's weights by their files' names, sizes and times."""
     found = hashlib.sha256(plan.digest().encode())
-    for path in sorted(Path(plan.base_checkpoint).iterdir()):
+    for path in sorted(Path(plan.base_checkpoint).glob("*.safetensors")):
         about = path.stat()
         found.update(f"{path.name}/{about.st_size}/{about.st_mtime_ns}\n".encode())
     return found.hexdigest()

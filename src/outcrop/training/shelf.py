@@ -35,12 +35,16 @@ class Shelf:
             shutil.rmtree(old.path, ignore_errors=True)
 
     def read(self, damaged: Callable[[int, str], None]) -> tuple[int, Snapshot] | None:
-        """The newest whole checkpoint and its step. `damaged` hears of each that is not, and why."""
+        """The newest whole checkpoint and its step. `damaged` hears of each that is not, and why; it is dropped.
+
+        Were it left, it would count among those to keep, and a good one would go in its place.
+        """
         for checkpoint in self._newest_first():
             try:
                 return checkpoint.step, Snapshot.from_parts(checkpoint.read())
-            except (Damaged, KeyError, ValueError) as error:
+            except Damaged as error:
                 damaged(checkpoint.step, str(error))
+                shutil.rmtree(checkpoint.path, ignore_errors=True)
         return None
 
     def reached(self) -> int | None:

@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from outcrop.domain.errors import Fault, JobFailure, OutcropError
-from outcrop.domain.events import Event, Finished
+from outcrop.domain.events import Event, Finished, Started
 from outcrop.domain.plan import TrainingPlan
 from outcrop.domain.states import JobStatus, Phase, PhaseStatus
 from outcrop.sealed.writer import sync_folder
@@ -228,6 +228,8 @@ class _Attempt:
 
     def _heed(self, event: Event) -> None:
         """What happened to the training on the way goes into the job's history, and into the log."""
+        if isinstance(event, Started):
+            LOG.info("job %s: %s", self.job.id, event)
         entry = succession.history_entry(event)
         if entry is not None:
             self._note(entry)

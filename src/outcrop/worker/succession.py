@@ -49,8 +49,13 @@ def attempt_folder(work: Path, fence: int) -> Path:
 
 
 def checkpoints_folder(work: Path, fence: int) -> Path:
-    """Where this attempt's checkpoints go, beside those of the attempts before it."""
-    return work / CHECKPOINTS / str(fence)
+    """Where this attempt's checkpoints go, beside those of the attempts before it; it is there from now on.
+
+    That it is tells a later attempt that this one came as far as training.
+    """
+    folder = work / CHECKPOINTS / str(fence)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
 
 
 def history_entry(event: Event) -> dict[str, Any] | None:
