@@ -78,9 +78,7 @@ def ours(pupil: Pupil, rows: Rows, plan: TrainingPlan, heard: Any) -> tuple[list
     return heard.losses, seen
 
 
-def theirs(
-    model: torch.nn.Module, rows: Sequence[Rendered], plan: TrainingPlan
-) -> tuple[list[float], list[Gradients]]:
+def theirs(model: torch.nn.Module, rows: Sequence[Rendered], plan: TrainingPlan) -> tuple[list[float], list[Gradients]]:
     """The same steps as a padding trainer takes them."""
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     optimizer = torch.optim.AdamW(trained.values(), betas=BETAS, weight_decay=WEIGHT_DECAY)
