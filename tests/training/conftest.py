@@ -58,6 +58,12 @@ def write_checkpoint(folder: Path, config: dict[str, Any]) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def untied_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whose head is a matrix of its own."""
+    return write_checkpoint(tmp_path_factory.mktemp("untied"), CONFIG | {"tie_word_embeddings": False})
+
+
 @pytest.fixture
 def other_checkpoint(tmp_path: Path) -> Path:
     """One of another width."""
