@@ -108,14 +108,19 @@ class Catalogue:
 
     def map(self, model_id: str, folder: Path) -> "Catalogue":
         """The catalogue with one more mapping, written to its file. Raises SettingsError where there are no weights."""
+        self.require_mappable(model_id, folder)
+        assert self.file is not None
+        folders = {**self.folders, model_id: folder.resolve()}
+        _write(self.file, folders)
+        return Catalogue(file=self.file, folders=folders)
+
+    def require_mappable(self, model_id: str, folder: Path) -> None:
+        """Raises SettingsError where the id is none, or the folder holds no checkpoint."""
         if self.file is None:
             raise SettingsError("there is no file to write the mapping to")
         if "." not in model_id:
             raise SettingsError(f"{model_id!r} is no model id: it needs a provider, a dot and a name")
         _looks_like_a_checkpoint(folder)
-        folders = {**self.folders, model_id: folder.resolve()}
-        _write(self.file, folders)
-        return Catalogue(file=self.file, folders=folders)
 
 
 def served_name(model: FoundationModel, checkpoint: Checkpoint) -> str:

@@ -76,13 +76,6 @@ def stored(network: Network) -> dict[str, torch.Tensor]:
     return dict(importlib.import_module("transformers.core_model_loading").revert_weight_conversion(network, held))
 
 
-def empty_network(folder: Path) -> Network:
-    """The network's shape alone: nothing is allocated, nothing but config.json is read."""
-    config = _library().AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    with torch.device("meta"):
-        return _library().AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-
-
 def text_config(network: Network) -> Any:
     """The part of the network's config that is about text."""
     return network.config.get_text_config()
