@@ -11,7 +11,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from architectures import about, write_network
 from outcrop.domain.errors import CheckpointError
 from outcrop.families.catalogue import PEBBLE
-from outcrop.modeling.examining import NO_TEMPLATE, examine
+from outcrop.modeling.examining import EXPERTS, NO_TEMPLATE, examine
 
 CHAT_ML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -52,6 +52,12 @@ def test_a_checkpoint_without_template_is_good_for_prompts(qwen: Path) -> None:
     assert examine(qwen) == [NO_TEMPLATE]
 
 
+def test_what_adapters_leave_frozen_is_said(tmp_path: Path) -> None:
+    write_network("mixtral", tmp_path)
+    write_tokenizer(tmp_path)
+    assert examine(tmp_path) == [EXPERTS]
+
+
 @pytest.mark.parametrize(
     ("template", "said"),
     [
@@ -89,6 +95,8 @@ def test_a_tokenizer_that_names_no_end_is_refused(qwen: Path) -> None:
         ),
         ({"quantization_config": {"quant_method": "gptq"}}, "quantised already"),
         ({"vocab_size": None}, "vocab_size"),
+        ({"model_type": "bert"}, "what comes after a token as well"),
+        ({"model_type": "bart", "is_encoder_decoder": True}, "through an encoder"),
     ],
 )
 def test_an_architecture_that_is_not_supported_is_refused(qwen: Path, change: dict[str, object], said: str) -> None:

@@ -8,6 +8,11 @@ from outcrop.modeling.config import LlamaConfig, is_plain_llama, read_config
 from outcrop.text import Tokenizer
 
 NO_TEMPLATE = "It has no chat template: it takes prompts and plain text, not conversations."
+EXPERTS = (
+    "It has experts, which transformers keeps in one tensor a layer: adapters leave them frozen (outcrop.method lora and "
+    "qlora), outcrop.method full trains them."
+)
+_EXPERTS_NAMES = ("num_local_experts", "num_experts", "n_routed_experts")
 _PROBE = Conversation(
     messages=(
         Message(role="user", text="0q0"),
@@ -30,10 +35,11 @@ def examine(folder: Path) -> list[str]:
         )
     if tokenizer.eos_id is None and not tokenizer.stop_ids:
         raise CheckpointError(f"{folder}: tokenizer_config.json names no eos_token: a model could not learn to stop.")
+    notes = [EXPERTS] if any(read_config(folder).get(name) for name in _EXPERTS_NAMES) else []
     if not tokenizer.has_template:
-        return [NO_TEMPLATE]
+        return [*notes, NO_TEMPLATE]
     tokenizer.render(_PROBE)
-    return []
+    return notes
 
 
 def _rows_of_another(folder: Path) -> int:
