@@ -9,8 +9,8 @@ from outcrop.text import Tokenizer
 
 NO_TEMPLATE = "It has no chat template: it takes prompts and plain text, not conversations."
 EXPERTS = (
-    "It has experts, which transformers keeps in one tensor a layer: adapters leave them frozen (outcrop.method lora and "
-    "qlora), outcrop.method full trains them."
+    "It has experts, which transformers keeps in one tensor a layer: adapters leave them frozen (outcrop.method lora "
+    "and qlora), outcrop.method full trains them."
 )
 _EXPERTS_NAMES = ("num_local_experts", "num_experts", "n_routed_experts")
 _PROBE = Conversation(
