@@ -69,7 +69,14 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     return Tokenizer.load(_checkpoint(tmp_path_factory.mktemp("checkpoint")))
 
 
-def _checkpoint(folder: Path) -> Path:
+@pytest.fixture(scope="session")
+def tokenizer_without_system(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    """One whose template takes no system prompt."""
+    refusing = "{% if messages[0].role == 'system' %}{{ raise_exception('no system here') }}{% endif %}"
+    return Tokenizer.load(_checkpoint(tmp_path_factory.mktemp("refusing"), refusing))
+
+
+def _checkpoint(folder: Path, before: str = "") -> Path:
     library = Library(models.BPE())
     library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     library.decoder = decoders.ByteLevel()
@@ -80,7 +87,7 @@ def _checkpoint(folder: Path) -> Path:
     )
     library.train_from_iterator(["user assistant system"], trainer)
     library.save(str(folder / "tokenizer.json"))
-    template = (
+    template = before + (
         "{{ bos_token }}{% for m in messages %}{{ m.role }}: {{ m.content }}<|end|>{% endfor %}"
         "{% if add_generation_prompt %}assistant: {% endif %}"
     )

@@ -188,3 +188,12 @@ def test_what_is_read_is_what_was_found_good(check, rows):
     marks = sum(problem.line is None for problem in report.problems)
     read = list(corpus.read(io.BytesIO(check.file(*rows)), check.rules_of("nova")))
     assert marks or len(read) == report.rows - report.bad_rows
+
+
+def test_a_row_that_the_checkpoints_template_refuses_is_named(check, tokenizer_without_system):
+    turns = [{"role": "user", "content": [{"text": "a"}]}, {"role": "assistant", "content": [{"text": "b"}]}]
+    good, bad = {"messages": turns}, {"messages": turns, "system": [{"text": SECRET}]}
+    report = check("nova", good, bad, good, tokenizer=tokenizer_without_system)
+    assert report.bad_rows == report.problem_count == 1
+    assert "train.jsonl:2" in report.failure_message() and "no system here" in report.failure_message()
+    assert SECRET not in report.failure_message()

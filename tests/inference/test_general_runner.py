@@ -112,8 +112,8 @@ def test_without_a_cache_the_same_is_said(tmp_path: Path) -> None:
     write_network("qwen3", tmp_path / "base")
     models = GeneralModels(tmp_path / "base", CPU)
     habits = look_at(models.base)
-    assert habits.caches and habits.bytes_a_token == 2 * 2 * 2 * 8 * 4 and habits.context_tokens == 128
-    without = Habits(caches=False, bytes_a_token=0, context_tokens=128)
+    assert habits.caches and habits.bytes_a_token == 2 * 2 * 2 * 8 * 4
+    without = Habits(caches=False, bytes_a_token=0)
     one, two = (asked(models, "base", prompt_of(3, 20), greedy()) for _ in range(2))
     run(models, [one], habits)
     run(models, [two], without)

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
-from architectures import ARCHITECTURES, network, rows_of, write_network
+from architectures import ARCHITECTURES, VOCABULARY, network, rows_of, write_network
 from outcrop.modeling.general import General
 from outcrop.modeling.packed import Packed
 
@@ -69,7 +69,9 @@ def test_a_row_reads_nothing_of_its_neighbours(kind: str, folder: Folder) -> Non
     with torch.no_grad():
         one, two = (model(Packed.of([before, second]))[20:] for before in (first, other))
         alone = model(Packed.of([second]))
-    assert torch.equal(one, two)
+    if kind != "mixtral":  # the experts' sums are ordered by who else is there
+        assert torch.equal(one, two)
+    torch.testing.assert_close(one, two, atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(one, alone, atol=1e-5, rtol=1e-5)
 
 
@@ -91,3 +93,12 @@ def test_weights_that_lack_a_tensor_are_not_taken(folder: Folder) -> None:
     tensors.pop("model.norm.weight")
     with pytest.raises(KeyError, match=r"model\.norm\.weight"):
         model.take(tensors)
+
+
+def test_a_network_that_reads_what_comes_after_is_refused(folder: Folder) -> None:
+    from transformers import BertConfig, BertLMHeadModel
+
+    shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    model = BertLMHeadModel(BertConfig(vocab_size=VOCABULARY, **shape)).eval()
+    assert not General(model).is_causal()
+    assert General.load(folder("gemma2")).is_causal()

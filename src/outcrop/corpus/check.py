@@ -14,6 +14,7 @@ from outcrop.corpus.report import Kind, Problem, Report, Warning_
 from outcrop.corpus.rowcheck import RowCheck
 from outcrop.corpus.tally import MOST_FINGERPRINTS, Fingerprints, Places, TokenTally
 from outcrop.domain.conversation import Record
+from outcrop.domain.errors import CheckpointError
 from outcrop.families.record_format import RecordFormat
 from outcrop.text import Tokenizer
 
@@ -124,7 +125,11 @@ class _Check:
 
     def _count_tokens(self, record: Record, tally: TokenTally) -> None:
         assert self.options.tokenizer is not None
-        rendered = self.options.tokenizer.render(record)
+        try:
+            rendered = self.options.tokenizer.render(record)
+        except CheckpointError as error:  # a template that takes no system prompt, say: a matter of this row
+            self._bad([Finding((), str(error), "write the record as the checkpoint's template takes it", column=1)])
+            return
         size, most = len(rendered.ids), self.rules.tokens_per_record
         if size > most:
             what = f"Maximum input token count {size} exceeds limit of {most}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from outcrop.domain.context import context_tokens
 from outcrop.domain.errors import CheckpointError, SettingsError
 from outcrop.domain.plan import ALL_LINEAR, LoraPlan
 from outcrop.families.hyperparameters import Hyperparameters
@@ -22,9 +23,6 @@ PEBBLE = Path(__file__).parent.parent / "pebbles" / "text"
 # What a checkpoint says of itself to Outcrop; real weights need no such file.
 CARD = "outcrop.json"
 LONGEST_NAME = 20
-_DEFAULT_CONTEXT = 2048
-# What architectures call it in config.json: most of them; GPT-2 and its kin; MPT; BLOOM.
-_CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,14 +106,19 @@ class Catalogue:
 
     def map(self, model_id: str, folder: Path) -> "Catalogue":
         """The catalogue with one more mapping, written to its file. Raises SettingsError where there are no weights."""
+        self.require_mappable(model_id, folder)
+        assert self.file is not None
+        folders = {**self.folders, model_id: folder.resolve()}
+        _write(self.file, folders)
+        return Catalogue(file=self.file, folders=folders)
+
+    def require_mappable(self, model_id: str, folder: Path) -> None:
+        """Raises SettingsError where the id is none, or the folder holds no checkpoint."""
         if self.file is None:
             raise SettingsError("there is no file to write the mapping to")
         if "." not in model_id:
             raise SettingsError(f"{model_id!r} is no model id: it needs a provider, a dot and a name")
         _looks_like_a_checkpoint(folder)
-        folders = {**self.folders, model_id: folder.resolve()}
-        _write(self.file, folders)
-        return Catalogue(file=self.file, folders=folders)
 
 
 def served_name(model: FoundationModel, checkpoint: Checkpoint) -> str:
@@ -179,10 +182,7 @@ def _card(folder: Path) -> dict[str, Any]:
 
 
 def _context_tokens(folder: Path) -> int:
-    config = _json_object(folder / "config.json")
-    text = config.get("text_config")
-    said = [part.get(name) for part in (config, text if isinstance(text, dict) else {}) for name in _CONTEXT_NAMES]
-    return next((tokens for tokens in said if isinstance(tokens, int) and tokens > 0), _DEFAULT_CONTEXT)
+    return context_tokens(_json_object(folder / "config.json"))
 
 
 def _json_object(file: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 An architecture whose cache does not give what a whole pass gives is run without one.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +14,12 @@ from outcrop.inference.general_models import GeneralModel
 from outcrop.inference.sampler import choose
 from outcrop.inference.scheduler import Answer, Span, Step
 from outcrop.modeling.general import General
-from outcrop.modeling.transformers_library import text_config
+from outcrop.modeling.transformers_library import probe_tokens
 
-PROBE_TOKENS = 8
 PROBE_BREAK = 5  # where the probe is cut in two, so that several tokens follow a cache
 # Of the largest logit: a cache changes the order of sums, nothing more.
 TOLERANCE = 1e-3
-FALLBACK_CONTEXT = 2048  # of architectures that know no limit
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,35 +28,38 @@ class Habits:
 
     caches: bool
     bytes_a_token: int
-    context_tokens: int
 
 
 @torch.inference_mode()
 def look_at(model: General) -> Habits:
     """Runs a probe whole and in two pieces."""
-    config = text_config(model.network)
-    tokens = torch.arange(PROBE_TOKENS, device=model.device) % config.vocab_size
-    whole, _ = last_logits(model, tokens, None, caching=False)
-    _, cache = last_logits(model, tokens[:PROBE_BREAK], None, caching=True)
-    caches, size = False, 0
-    if cache is not None:
-        pieced, cache = last_logits(model, tokens[PROBE_BREAK:], cache, caching=True)
-        caches = torch.allclose(whole, pieced, rtol=0.0, atol=TOLERANCE * float(whole.abs().max()))
-        size = _bytes(cache) // PROBE_TOKENS if caches else 0
-    context = getattr(config, "max_position_embeddings", None) or FALLBACK_CONTEXT
-    return Habits(caches=caches, bytes_a_token=size, context_tokens=context)
+    tokens = probe_tokens(model.network)[0]
+    whole, _ = advance(model, tokens, None, caching=False)
+    try:
+        _, cache = advance(model, tokens[:PROBE_BREAK], None, caching=True)
+        pieced, cache = advance(model, tokens[PROBE_BREAK:], cache, caching=cache is not None)
+    except Exception:  # whatever a cache breaks with: who has none that can be used is run without
+        log.warning("the architecture's cache cannot be used", exc_info=True)
+        return Habits(caches=False, bytes_a_token=0)
+    whole, pieced = logits_of(model, whole[-1:]), logits_of(model, pieced[-1:])
+    close = torch.allclose(whole, pieced, rtol=0.0, atol=TOLERANCE * float(whole.abs().max()))
+    if cache is None or not close:
+        return Habits(caches=False, bytes_a_token=0)
+    return Habits(caches=True, bytes_a_token=_bytes(cache) // len(tokens))
 
 
-def last_logits(model: General, tokens: Tensor, cache: Any, caching: bool) -> tuple[Tensor, Any]:
-    """The logits [vocabulary] after the last of `tokens` [n], which follow what `cache` holds, and the cache then."""
+def advance(model: General, tokens: Tensor, cache: Any, caching: bool) -> tuple[Tensor, Any]:
+    """What `logits_of` reads, of each of `tokens` [n], which follow what `cache` holds; and the cache then."""
     named = {"past_key_values": cache} if cache is not None else {}
-    if model.head is None:
-        output = model.network(input_ids=tokens[None], use_cache=caching, **named)
-        logits = output.logits[0, -1]
-    else:
-        output = model.network.base_model(input_ids=tokens[None], use_cache=caching, **named)
-        logits = model.head(output.last_hidden_state[0, -1:])[0]
-    return logits.float(), getattr(output, "past_key_values", None)
+    network = model.network if model.head is None else model.network.base_model
+    output = network(input_ids=tokens[None], use_cache=caching, **named)
+    found = output.logits if model.head is None else output.last_hidden_state
+    return found[0], getattr(output, "past_key_values", None) if caching else None
+
+
+def logits_of(model: General, found: Tensor) -> Tensor:
+    """Logits [n, vocabulary] of what `advance` answered for n tokens."""
+    return (found if model.head is None else model.head(found)).float()
 
 
 class GeneralRunner:
@@ -92,10 +95,10 @@ class GeneralRunner:
         tokens = torch.tensor(known, device=self._device)
         model.weights.patches = model.patches
         cache = self._caches.get(span.answer)
-        logits, cache = last_logits(model.weights.model, tokens, cache, self._habits.caches)
+        found, cache = advance(model.weights.model, tokens, cache, self._habits.caches)
         if self._habits.caches:
             self._caches[span.answer] = cache
-        return logits if span.chooses else None
+        return logits_of(model.weights.model, found[-1:])[0] if span.chooses else None
 
     def _forget_the_ended(self) -> None:
         for answer in [answer for answer in self._caches if answer.row < 0]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from outcrop.domain.context import context_tokens
 from outcrop.inference.cache import Cache, bytes_a_token
 from outcrop.inference.engine import Doer
 from outcrop.inference.general_models import GeneralModels
@@ -13,7 +14,7 @@ from outcrop.inference.models import Models
 from outcrop.inference.runner import Runner
 from outcrop.inference.scheduler import Limits
 from outcrop.inference.shelf import NamedModels
-from outcrop.modeling.config import LlamaConfig, is_plain_llama
+from outcrop.modeling.config import LlamaConfig, is_plain_llama, read_config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +45,9 @@ def _llama(checkpoint: Path, device: torch.device, rows: int, cache_bytes: int) 
 
 def _general(checkpoint: Path, device: torch.device, rows: int, cache_bytes: int) -> Loaded:
     models = GeneralModels(checkpoint, device)
-    habits = look_at(models.base)
+    habits, longest = look_at(models.base), context_tokens(read_config(checkpoint))
     # Without a cache an answer takes no room but its tokens: what bounds it is the context alone.
-    cache_tokens = cache_bytes // habits.bytes_a_token if habits.bytes_a_token else rows * habits.context_tokens
-    context = min(habits.context_tokens, cache_tokens)
+    cache_tokens = cache_bytes // habits.bytes_a_token if habits.bytes_a_token else rows * longest
+    context = min(longest, cache_tokens)
     limits = Limits(rows=rows, cache_tokens=cache_tokens, context_tokens=context)
     return Loaded(doer=GeneralRunner(habits, device), models=models, limits=limits)

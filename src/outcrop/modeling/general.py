@@ -13,9 +13,10 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
-from outcrop.modeling.heads import Head, find_head
+from outcrop.domain.errors import CheckpointError
+from outcrop.modeling.heads import Head, find_head, tolerance
 from outcrop.modeling.packed import Packed
-from outcrop.modeling.transformers_library import Network, network_from, network_of, stored
+from outcrop.modeling.transformers_library import Network, network_from, network_of, probe_tokens, stored
 
 # Logits for this many tokens at a time: a vocabulary of 256,000 then takes 400 MB, whatever the rows' length.
 HEAD_ROWS = 384
@@ -35,12 +36,24 @@ class General(nn.Module):
     @staticmethod
     def load(folder: Path, dtype: torch.dtype = torch.float32) -> "General":
         """The checkpoint in `folder`, its weights in `dtype`. Raises CheckpointError with the mend."""
-        return General(network_of(folder, dtype))
+        model = General(network_of(folder, dtype))
+        if not model.is_causal():
+            raise CheckpointError(f"{folder} is no causal language model: its answers depend on what comes after them.")
+        return model
 
     @property
     def device(self) -> torch.device:
         """Where its weights lie."""
         return self.network.get_input_embeddings().weight.device
+
+    @torch.no_grad()
+    def is_causal(self) -> bool:
+        """Whether another last token leaves the logits before it as they were (but for the order of sums)."""
+        tokens = probe_tokens(self.network)
+        other = tokens.clone()
+        other[0, -1] = tokens[0, 0]
+        one, two = (self.network(input_ids=read, use_cache=False).logits[0, :-1] for read in (tokens, other))
+        return torch.allclose(one, two, rtol=0.0, atol=tolerance(one.dtype) * one.abs().max().item())
 
     def forward(self, packed: Packed, wanted: torch.Tensor | None = None) -> torch.Tensor:
         """Logits [n, vocabulary] of every token, or only of those at the int64 indices `wanted`."""

@@ -11,12 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from outcrop.modeling.transformers_library import Network, text_config
+from outcrop.modeling.transformers_library import Network, probe_tokens, text_config
 
-PROBE_TOKENS = 8
 # Far above every cap in use (30 to 50), so that a cap shows; exact enough in bfloat16 for the tolerance below.
 LOUD = 200.0
-# Of LOUD, by type: some roundings. A factor or a cap moves the logits by far more.
+# Of the largest logit, by type: some roundings. A factor, a cap or a token that should not be read moves more.
 TOLERANCES = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 4e-3}
 
 
@@ -42,19 +41,23 @@ def find_head(network: Network) -> Head | None:
     base, project = network.base_model, network.get_output_embeddings()
     if base is network or project is None:
         return None
-    vocabulary = text_config(network).vocab_size
-    tokens = torch.arange(PROBE_TOKENS, device=network.device)[None] % vocabulary
+    tokens = probe_tokens(network)
     states = base(input_ids=tokens, use_cache=False).last_hidden_state
     loudest = project(states).abs().max()
     if not torch.isfinite(loudest) or loudest == 0:
         return None
     states = states * (LOUD / loudest)
     expected = _own_logits(network, tokens, states)
-    tolerance = LOUD * TOLERANCES.get(states.dtype, TOLERANCES[torch.float32])
+    allowed = LOUD * tolerance(states.dtype)
     for head in _known(text_config(network), project):
-        if torch.allclose(head(states).float(), expected.float(), rtol=0.0, atol=tolerance):
+        if torch.allclose(head(states).float(), expected.float(), rtol=0.0, atol=allowed):
             return head
     return None
+
+
+def tolerance(dtype: torch.dtype) -> float:
+    """What two computations of the same logits may differ by, as a share of the largest."""
+    return TOLERANCES.get(dtype, TOLERANCES[torch.float32])
 
 
 def _own_logits(network: Network, tokens: torch.Tensor, states: torch.Tensor) -> torch.Tensor:

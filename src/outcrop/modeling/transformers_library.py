@@ -14,6 +14,7 @@ import torch
 from outcrop.domain.errors import CheckpointError
 from outcrop.modeling.config import read_config
 
+PROBE_TOKENS = 8
 Network = Any  # a transformers PreTrainedModel: the library is not there where mypy runs without the extra
 
 
@@ -31,7 +32,14 @@ def require_supported(folder: Path) -> None:
             f"The weights of {folder} are quantised already, which cannot be trained further: take the checkpoint in "
             "full precision (hyperparameter outcrop.method=qlora quantises it for training)."
         )
-    if kind not in _library().models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+    known = _library().models.auto.modeling_auto
+    both_ways = kind in known.MODEL_FOR_MASKED_LM_MAPPING_NAMES and not raw.get("is_decoder")
+    if both_ways or raw.get("is_encoder_decoder"):
+        raise CheckpointError(
+            f"{folder} is no causal language model: {kind!r} reads "
+            f"{'through an encoder' if raw.get('is_encoder_decoder') else 'what comes after a token as well'}."
+        )
+    if kind not in known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         own = " Its own code (auto_map) is never run." if "auto_map" in raw else ""
         raise CheckpointError(
             f"The architecture {kind!r} of {folder} is no causal language model that transformers "
@@ -76,16 +84,14 @@ def stored(network: Network) -> dict[str, torch.Tensor]:
     return dict(importlib.import_module("transformers.core_model_loading").revert_weight_conversion(network, held))
 
 
-def empty_network(folder: Path) -> Network:
-    """The network's shape alone: nothing is allocated, nothing but config.json is read."""
-    config = _library().AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    with torch.device("meta"):
-        return _library().AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-
-
 def text_config(network: Network) -> Any:
     """The part of the network's config that is about text."""
     return network.config.get_text_config()
+
+
+def probe_tokens(network: Network) -> torch.Tensor:
+    """A short row [1, PROBE_TOKENS] to see what the network does with."""
+    return torch.arange(PROBE_TOKENS, device=network.device)[None] % text_config(network).vocab_size
 
 
 def _library() -> ModuleType:

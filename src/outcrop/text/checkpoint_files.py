@@ -12,7 +12,7 @@ _NAMED = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenizerFiles:
-    """`tokenizer` is tokenizer.json's text; `eos_ids` come from generation_config.json."""
+    """`tokenizer` is tokenizer.json's text; `eos_ids` come from generation_config.json, or else from config.json."""
 
     tokenizer: str
     template: str | None
@@ -27,7 +27,7 @@ def read_files(folder: Path) -> TokenizerFiles:
         tokenizer=_tokenizer(folder / "tokenizer.json"),
         template=_template(folder, config),
         named_tokens={name: text for name in _NAMED if (text := _token_text(config.get(name))) is not None},
-        eos_ids=_eos_ids(_json_object(folder / "generation_config.json") or {}),
+        eos_ids=_eos_ids(_json_object(folder / "generation_config.json") or _json_object(folder / "config.json") or {}),
     )
 
 

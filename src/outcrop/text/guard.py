@@ -46,6 +46,10 @@ class Guard:
         """Id and end of every special token from `start` on."""
         return [(self._special[found.group()], found.end()) for found in self._spelled.finditer(rendered, start)]
 
+    def special_at_end(self, text: str) -> str | None:
+        """The special token that `text` ends with."""
+        return next((special for special in self._stand_ins if text.endswith(special)), None)
+
     def _hide(self, value: Any) -> Any:
         if isinstance(value, str):
             return self._spelled.sub(lambda found: self._stand_ins[found.group()], value)

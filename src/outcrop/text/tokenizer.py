@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Encoding
 from tokenizers import Tokenizer as Library
 
 from outcrop.domain.conversation import Completion, Conversation, Passage, Record
@@ -33,11 +34,15 @@ class Tokenizer:
         self._plain.encode_special_tokens = True
         self._vocabulary = Vocabulary(self._control, files.tokenizer)
         self._guard = Guard(self._vocabulary.special)
+        self._marks_beginnings = self._control.encode("a", add_special_tokens=False).tokens[:1] != ["a"]
         self._template = ChatTemplate(files.template, files.named_tokens, clock) if files.template else None
         self.bos_id = self._named(files, "bos_token")
         self.eos_id = self._named(files, "eos_token")
         self.vocabulary_size: int = self._control.get_vocab_size(with_added_tokens=True)
+        # Without what was added to it: a padding token beyond the weights' rows is met in no text.
+        self.plain_vocabulary_size: int = self._control.get_vocab_size(with_added_tokens=False)
         self.stop_ids = self._stop_ids(files)
+        self.has_template = self._template is not None
 
     @staticmethod
     def load(folder: Path, clock: Callable[[], datetime] = datetime.now) -> "Tokenizer":
@@ -48,11 +53,7 @@ class Tokenizer:
 
     def encode(self, text: str, special: bool = False) -> list[int]:
         """Tokens of a text. Special tokens spelled in it count as such only where `special` is asked for."""
-        library = self._control if special else self._plain
-        try:
-            return list(library.encode(text, add_special_tokens=False).ids)
-        except (UnicodeEncodeError, TypeError) as error:
-            raise ValueError("the text holds half of a surrogate pair: it is not Unicode") from error
+        return list(self._encoded(text, special).ids)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of tokens, special ones left out."""
@@ -106,7 +107,7 @@ class Tokenizer:
                 return self._render_conversation(record)
             case Completion():
                 prompt = self.render_raw_prompt(record.prompt)
-                answer = [*self.encode(record.completion), *self._eos()]
+                answer = [*self._encode_after(record.prompt, record.completion), *self._eos()]
                 return Rendered(prompt + answer, [False] * len(prompt) + [True] * len(answer))
             case Passage():
                 text = [*self.encode(record.text), *self._eos()]
@@ -123,28 +124,34 @@ class Tokenizer:
         trained: list[bool] = []
         done = 0
         for start, end in self._answers(messages, whole):
-            for piece, learnt in ((whole[done:start], False), (whole[start:end], True)):
-                tokens = self._encode_guarded(piece)
+            for begin, stop, learnt in ((done, start, False), (start, end, True)):
+                tokens = self._encode_part(whole, begin, stop)
                 ids += tokens
                 trained += [learnt] * len(tokens)
             done = end
-        tail = self._encode_guarded(whole[done:])
+        tail = self._encode_part(whole, done, len(whole))
         return Rendered(ids + tail, trained + [False] * len(tail))
 
     def _answers(self, messages: list[dict[str, Any]], whole: str) -> list[tuple[int, int]]:
-        """Where each assistant turn lies in the rendered text, its end-of-turn token included."""
+        """Where each assistant turn lies in the rendered text, its end-of-turn token included.
+
+        The prompt of an answer must be the beginning of the whole, and the answer must stand right behind it. What
+        follows an answer may be written otherwise than at the end of a conversation (Phi 3, Qwen 3).
+        """
         found = []
         for index, message in enumerate(messages):
             if message["role"] != "assistant":
                 continue
             prompt = self._chat(messages[:index], True)
-            turn = whole if index == len(messages) - 1 else self._chat(messages[: index + 1], False)
-            if not (whole.startswith(turn) and turn.startswith(prompt)):
-                raise CheckpointError(
-                    "the checkpoint's chat template does not render a conversation as a continuation of its "
-                    f"beginning (at message {index + 1}): which tokens are the answer cannot be told"
-                )
-            found.append((len(prompt), self._end_of_turn(turn, len(prompt))))
+            start = len(prompt)
+            if not whole.startswith(prompt):
+                raise _no_continuation(index)
+            end = self._end_of_turn(whole, start)
+            if str(message["content"]).strip() not in whole[start:end]:
+                turn = self._chat(messages[: index + 1], False)
+                if turn[:end] != whole[:end]:
+                    raise _no_continuation(index)
+            found.append((start, end))
         return found
 
     def _end_of_turn(self, turn: str, start: int) -> int:
@@ -173,6 +180,33 @@ class Tokenizer:
             ids += [token] if token is not None else self.encode(piece)
         return ids
 
+    def _encode_part(self, whole: str, start: int, end: int) -> list[int]:
+        """Tokens of a stretch of guarded text."""
+        piece = whole[start:end]
+        if not piece or self._guard.stands_in(piece):
+            return self._encode_guarded(piece)
+        return self._encode_after(whole[:start], piece, special=True)
+
+    def _encode_after(self, before: str, piece: str, special: bool = False) -> list[int]:
+        """Tokens of `piece` where it goes on after `before`.
+
+        Vocabularies of SentencePiece's kind mark where a text begins; what goes on has no such mark.
+        """
+        if not (before and self._marks_beginnings):
+            return self.encode(piece, special)
+        anchor = self._guard.special_at_end(before) or "\n"
+        found = self._encoded(anchor + piece, special)
+        own = [token for token, (_, end) in zip(found.ids, found.offsets, strict=True) if end > len(anchor)]
+        begins = min((begin for begin, end in found.offsets if end > len(anchor)), default=len(anchor))
+        return own if begins == len(anchor) else self.encode(piece, special)
+
+    def _encoded(self, text: str, special: bool) -> Encoding:
+        library = self._control if special else self._plain
+        try:
+            return library.encode(text, add_special_tokens=False)
+        except (UnicodeEncodeError, TypeError) as error:
+            raise ValueError("the text holds half of a surrogate pair: it is not Unicode") from error
+
     def _bos(self) -> list[int]:
         return [] if self.bos_id is None else [self.bos_id]
 
@@ -199,16 +233,25 @@ class Tokenizer:
         """The special token that follows an answer, found by rendering one. Empty where there is none."""
         if self._template is None:
             return set()
-        messages: list[dict[str, Any]] = [{"role": "user", "content": "a"}]
+        messages: list[dict[str, Any]] = [{"role": "user", "content": _PROBE}]
         try:
-            prompt = self._chat(messages, True)
-            turn = self._chat([*messages, {"role": "assistant", "content": "a"}], False)
+            turn = self._chat([*messages, {"role": "assistant", "content": _PROBE}], False)
         except CheckpointError:
             # A template that refuses this probe refuses when it is used, with its own words.
             return set()
-        if not turn.startswith(prompt):
-            return set()
-        return {token for token, _ in self._guard.special_spans(turn, len(prompt))[:1]}
+        answer = turn.rfind(_PROBE)
+        return {token for token, _ in self._guard.special_spans(turn, answer)[:1]} if answer >= 0 else set()
+
+
+# A text that no template has of itself.
+_PROBE = "0q0"
+
+
+def _no_continuation(index: int) -> CheckpointError:
+    return CheckpointError(
+        "the checkpoint's chat template does not render a conversation as a continuation of its "
+        f"beginning (at message {index + 1}): which tokens are the answer cannot be told"
+    )
 
 
 def _messages(conversation: Conversation) -> list[dict[str, Any]]:

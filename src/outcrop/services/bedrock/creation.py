@@ -3,6 +3,7 @@
 Knows nothing of training. What is not carried out is refused here, never accepted in silence.
 """
 
+import importlib.util
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -57,10 +58,12 @@ def _check(connection: sa.Connection, call: Call, request: dict[str, Any]) -> _C
     customization_type = cast(families.CustomizationType, request.get("customizationType", "FINE_TUNING"))
     _refuse_uncustomizable(call, base.foundation, customization_type)
     sent = request.get("hyperParameters", {})
+    hyperparameters = families.check_hyperparameters(base.foundation, customization_type, sent)
+    _refuse_what_is_not_installed(hyperparameters)
     return _Checked(
         base=base,
         customization_type=customization_type,
-        hyperparameters=families.check_hyperparameters(base.foundation, customization_type, sent).stated,
+        hyperparameters=hyperparameters.stated,
         kms_key_arn=resolve_key(call, request.get("customModelKmsKeyId")),
         model_tags=tagging.checked(request.get("customModelTags", ()), resource_name=request["customModelName"]),
     )
@@ -146,6 +149,15 @@ def _refuse_beyond_quota(connection: sa.Connection, call: Call) -> None:
         raise ServiceQuotaExceededException(
             f"{UNFINISHED_JOBS_LIMIT} customization jobs are queued or running in {call.region}: "
             "wait for one to end, or stop one."
+        )
+
+
+def _refuse_what_is_not_installed(hyperparameters: families.Hyperparameters) -> None:
+    """Server and worker share an installation: what is not here now would fail the job later."""
+    if hyperparameters.method == "qlora" and importlib.util.find_spec("bitsandbytes") is None:
+        raise ValidationException(
+            "hyperParameters: outcrop.method qlora needs bitsandbytes, which is not installed where Outcrop runs; "
+            "pip install 'outcrop[qlora]' there, or send outcrop.method lora."
         )
 
 
