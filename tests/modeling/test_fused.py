@@ -2,7 +2,7 @@
 
 import torch
 
-from outcrop.modeling.fused import head_loss, rms_norm, swiglu
+from outcrop.modeling.fused import add_norm, head_loss, swiglu
 from outcrop.modeling.rope import Turn
 
 
@@ -10,9 +10,19 @@ def numbers(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(len(shape)))
 
 
-def test_rms_norm_gradients() -> None:
-    states, weight = numbers(5, 8).requires_grad_(), numbers(8).requires_grad_()
-    assert torch.autograd.gradcheck(lambda a, b: rms_norm(a, b, 1e-5), (states, weight))
+def test_norm_gradients() -> None:
+    stream, weight = numbers(5, 8).requires_grad_(), numbers(8).requires_grad_()
+    assert torch.autograd.gradcheck(lambda a, b: add_norm(a, None, b, 1e-5, a.dtype)[1], (stream, weight))
+
+
+def test_norm_gradients_of_a_stream_that_is_added_to() -> None:
+    stream, update, weight = numbers(5, 8).requires_grad_(), numbers(5, 8).requires_grad_(), numbers(8).requires_grad_()
+
+    def both(*given: torch.Tensor) -> torch.Tensor:
+        total, normed = add_norm(*given, 1e-5, torch.float64)
+        return total.sin() + normed.cos()
+
+    assert torch.autograd.gradcheck(both, (stream, update, weight))
 
 
 def test_swiglu_gradients() -> None:

@@ -2,7 +2,7 @@
 
 import torch
 
-from outcrop.modeling.packed import Packed, attend
+from outcrop.modeling.packed import Heads, Packed, attend
 
 
 def test_positions_begin_anew_in_each_row() -> None:
@@ -13,8 +13,10 @@ def test_positions_begin_anew_in_each_row() -> None:
 
 
 def test_attention_looks_back_within_a_row_only() -> None:
-    turned, values = torch.randn(6, 3, 4), torch.randn(6, 1, 4)
-    together = attend(turned, values, (4, 2))
-    apart = torch.cat([attend(turned[:4], values[:4], (4,)), attend(turned[4:], values[4:], (2,))])
-    torch.testing.assert_close(together, apart)
-    torch.testing.assert_close(together[4].view(2, 4), values[4].expand(2, 4))
+    heads, unturned = Heads(2, 1, 4), torch.stack((torch.ones(9, 2), torch.zeros(9, 2)))
+    rows = [torch.zeros(length, dtype=torch.int64) for length in (4, 2)]
+    qkv = torch.randn(6, 16)
+    together = attend(qkv, unturned, Packed.of(rows), heads)
+    apart = [attend(part, unturned, Packed.of([row]), heads) for part, row in zip(qkv.split((4, 2)), rows, strict=True)]
+    torch.testing.assert_close(together, torch.cat(apart))
+    torch.testing.assert_close(together[4].view(2, 4), qkv[4, 12:].expand(2, 4))

@@ -4,6 +4,7 @@ Equals transformers' LlamaForCausalLM on each row alone. Knows nothing of losses
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -12,9 +13,10 @@ from torch import nn
 from torch.nn import functional
 
 from outcrop.modeling.config import LlamaConfig
-from outcrop.modeling.fused import head_loss, rms_norm, swiglu
-from outcrop.modeling.packed import Packed, attend
-from outcrop.modeling.rope import Turn, rope_table
+from outcrop.modeling.fused import add_norm, head_loss, swiglu
+from outcrop.modeling.packed import Heads, Packed, attend
+from outcrop.modeling.products import linear
+from outcrop.modeling.rope import rope_table
 from outcrop.modeling.weights import GROUPS, fuse, read_tensors, unfuse
 
 
@@ -26,8 +28,12 @@ class Adapter(Protocol):
 
 
 class Llama(nn.Module):
-    """Token rows in, logits out."""
+    """Token rows in, logits out.
 
+    `activations` is the type that the layers compute in; what they add up to, the stream, is float32 at least.
+    """
+
+    activations: torch.dtype
     layers: Sequence["Layer"]
     rope: torch.Tensor
 
@@ -38,12 +44,14 @@ class Llama(nn.Module):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))  # type: ignore[assignment]  # holds Layers only
         self.norm = nn.Parameter(torch.ones(config.hidden_size))
         self.own_head = None if config.tied else nn.Parameter(torch.empty_like(self.embedding))
-        self.register_buffer("rope", torch.empty(2, 0, config.head_size // 2), persistent=False)
+        self.rope = torch.empty(2, 0, config.head_size // 2)
+        self.activations = torch.float32
 
     @staticmethod
     def load(folder: Path, dtype: torch.dtype = torch.float32) -> "Llama":
-        """The checkpoint in `folder`, its weights in `dtype`."""
+        """The checkpoint in `folder`, its weights and activations in `dtype`."""
         model = Llama(LlamaConfig.load(folder)).to(dtype)
+        model.activations = dtype
         model.take(read_tensors(folder))
         return model
 
@@ -59,7 +67,7 @@ class Llama(nn.Module):
 
     def forward(self, packed: Packed, wanted: torch.Tensor | None = None) -> torch.Tensor:
         """Logits [n, vocabulary_size] of every token, or only of those at the int64 indices `wanted`."""
-        return functional.linear(self.states(packed, wanted), self.head)
+        return linear(self.states(packed, wanted), self.head)
 
     def loss(self, packed: Packed, wanted: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """The summed cross-entropy (nats) of `targets`, each predicted from the token at its index in `wanted`."""
@@ -67,12 +75,13 @@ class Llama(nn.Module):
 
     def states(self, packed: Packed, wanted: torch.Tensor | None = None) -> torch.Tensor:
         """The normed hidden states that the head reads: [n or len(wanted), hidden_size]."""
-        angles = self._angles(packed)
-        states = functional.embedding(packed.tokens, self.embedding)  # [n, hidden_size]
+        run = Pass(packed=packed, rope=self._table(packed), activations=self.activations)
+        stream = functional.embedding(packed.tokens, self.embedding)  # [n, hidden_size]
+        stream, update = stream.to(torch.promote_types(stream.dtype, torch.float32)), None
         for layer in self.layers[:-1]:
-            states = layer(states, angles, packed.lengths, None)
-        states = self.layers[-1](states, angles, packed.lengths, wanted)
-        return rms_norm(states, self.norm, self.config.norm_epsilon)
+            stream, update = layer(stream, update, run, None)
+        stream, update = self.layers[-1](stream, update, run, wanted)
+        return add_norm(stream, update, self.norm, self.config.norm_epsilon, self.activations)[1]
 
     def projections(self) -> dict[tuple[int, str], "Projection"]:
         """Every group of linear layers, by layer number and the group's name."""
@@ -108,13 +117,13 @@ class Llama(nn.Module):
             tensors |= unfuse(projection.weight.detach(), projection.sizes, number, group)
         return tensors
 
-    def _angles(self, packed: Packed) -> torch.Tensor:
-        """The rows' cosines and sines: [2, n, 1, head_size / 2]. The table grows with the longest row seen."""
+    def _table(self, packed: Packed) -> torch.Tensor:
+        """Cosines and sines: [2, positions, head_size / 2]. The table grows with the longest row seen."""
         longest = max(packed.lengths)
-        if self.rope.shape[1] < longest:
+        if self.rope.shape[1] < longest or self.rope.device != packed.tokens.device:
             positions = max(longest, 2 * self.rope.shape[1])
             self.rope = rope_table(self.config, positions).to(packed.tokens.device)
-        return self.rope[:, packed.positions].unsqueeze(2)
+        return self.rope
 
 
 class Layer(nn.Module):
@@ -133,22 +142,33 @@ class Layer(nn.Module):
         self.down = Projection(config.intermediate_size, (hidden,))
 
     def forward(
-        self, states: torch.Tensor, angles: torch.Tensor, lengths: tuple[int, ...], wanted: torch.Tensor | None
-    ) -> torch.Tensor:
-        """The stream after this layer; with `wanted`, only those tokens' (enough for a model's last layer)."""
-        mixed = self._attend(states, angles, lengths)
-        if wanted is not None:
-            mixed, states = mixed[wanted], states[wanted]
-        states = states + self.o(mixed)
-        normed = rms_norm(states, self.norm_before_mlp, self.config.norm_epsilon)
-        return states + self.down(swiglu(self.gate_up(normed)))
+        self, stream: torch.Tensor, update: torch.Tensor | None, run: "Pass", wanted: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The stream [n, hidden_size] and what is to be added to it, before this layer and after.
 
-    def _attend(self, states: torch.Tensor, angles: torch.Tensor, lengths: tuple[int, ...]) -> torch.Tensor:
-        config = self.config
-        normed = rms_norm(states, self.norm_before_attention, config.norm_epsilon)
-        heads = self.qkv(normed).view(len(states), -1, config.head_size)
-        turned = Turn.apply(heads[:, : -config.key_value_heads], angles[0], angles[1])
-        return attend(turned, heads[:, -config.key_value_heads :], lengths)
+        With `wanted`, only those tokens' (enough for a model's last layer).
+        """
+        epsilon = self.config.norm_epsilon
+        stream, normed = add_norm(stream, update, self.norm_before_attention, epsilon, run.activations)
+        mixed = attend(
+            self.qkv(normed),
+            run.rope,
+            run.packed,
+            Heads(self.config.heads, self.config.key_value_heads, self.config.head_size),
+        )
+        if wanted is not None:
+            mixed, stream = mixed.index_select(0, wanted), stream.index_select(0, wanted)
+        stream, normed = add_norm(stream, self.o(mixed), self.norm_before_mlp, epsilon, run.activations)
+        return stream, self.down(swiglu(self.gate_up(normed)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """What every layer of one pass reads: the rows, the table of turns, and the type to compute in."""
+
+    packed: Packed
+    rope: torch.Tensor
+    activations: torch.dtype
 
 
 class Projection(nn.Module):
@@ -163,5 +183,5 @@ class Projection(nn.Module):
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """[n, inputs] -> [n, sum of sizes]."""
         if self.adapter is None:
-            return functional.linear(inputs, self.weight)
+            return linear(inputs, self.weight)
         return self.adapter(inputs, self.weight)

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.functional import dropout, linear
+from torch.nn.functional import dropout
 
 from outcrop.domain.plan import LoraPlan
 from outcrop.modeling.llama import Llama, Projection
+from outcrop.modeling.products import linear, product
 from outcrop.modeling.weights import GROUPS
 
 PREFIX = "base_model.model.model.layers"
@@ -44,9 +45,9 @@ class Lora(nn.Module):
 
     def _with_dropout(self, inputs: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         outputs = linear(inputs, weight)
-        low = linear(dropout(inputs, self.dropout), self.down.to(inputs.dtype)) * self.scale
+        low = linear(dropout(inputs, self.dropout), self.down) * self.scale
         for (start, stop), up, part in zip(self.spans, self.ups, low.chunk(len(self.ups), dim=1), strict=True):
-            outputs[:, start:stop] += linear(part, up.to(inputs.dtype))
+            outputs[:, start:stop] += linear(part, up)
         return outputs
 
 
@@ -63,11 +64,9 @@ class _Adapted(torch.autograd.Function):
         *matrices: torch.Tensor,
     ) -> torch.Tensor:
         """`matrices` are `down`, then the ups."""
-        if matrices[0].dtype != inputs.dtype:
-            matrices = tuple(matrix.to(inputs.dtype) for matrix in matrices)
-        down, *ups = matrices
-        low = torch.mm(inputs, down.t()).mul_(scale)  # [n, rank x parts]
-        outputs = torch.mm(inputs, weight.t())
+        weight, down, *ups = (matrix.to(inputs.dtype) for matrix in (weight, *matrices))
+        low = product(inputs, down.t()).mul_(scale)  # [n, rank x parts]
+        outputs = product(inputs, weight.t())
         for (start, stop), up, part in zip(spans, ups, low.chunk(len(ups), dim=1), strict=True):
             outputs[:, start:stop].addmm_(part, up.t())
         context.spans, context.scale = spans, scale
@@ -82,11 +81,11 @@ class _Adapted(torch.autograd.Function):
         parts = zip(context.spans, ups, low.chunk(len(ups), dim=1), for_low.chunk(len(ups), dim=1), strict=True)
         for (start, stop), up, part, into in parts:
             mine = gradient[:, start:stop]
-            for_ups.append(torch.mm(mine.t(), part).float())
-            into.copy_(torch.mm(mine, up))
+            for_ups.append(product(part.t(), mine).t().float())
+            into.copy_(product(mine, up))
         for_low.mul_(context.scale)
-        for_down = torch.mm(for_low.t(), inputs).float()
-        for_inputs = torch.mm(gradient, weight).addmm_(for_low, down) if context.needs_input_grad[0] else None
+        for_down = product(for_low.t(), inputs).float()
+        for_inputs = product(gradient, weight).addmm_(for_low, down) if context.needs_input_grad[0] else None
         return for_inputs, None, None, None, for_down, *for_ups
 
 

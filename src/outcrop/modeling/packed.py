@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
+
+from outcrop.modeling import kernels
+from outcrop.modeling.rope import Turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,25 +33,58 @@ class Packed:
         return Packed(tokens=self.tokens.to(device), positions=self.positions.to(device), lengths=self.lengths)
 
 
-def attend(turned: torch.Tensor, values: torch.Tensor, lengths: tuple[int, ...]) -> torch.Tensor:
-    """Causal attention within each row.
+class Heads(NamedTuple):
+    """How a token's row divides: `queries` heads, then `keys`, then as many values, each of `size` channels."""
 
-    `turned` is [n, heads + key_value_heads, head_size]: queries, then keys, both already turned by position;
-    `values` is [n, key_value_heads, head_size]. The answer is [n, heads * head_size].
+    queries: int
+    keys: int
+    size: int
+
+
+def attend(qkv: torch.Tensor, rope: torch.Tensor, packed: Packed, heads: Heads) -> torch.Tensor:
+    """Causal attention within each row, queries and keys turned by their positions.
+
+    `qkv` is [n, (queries + 2 x keys) x size], `rope` float32 [2, positions, size / 2]: cosines, then sines.
+    The answer is [n, queries x size].
     """
-    groups = turned.shape[1] // values.shape[1] - 1
-    queries, keys = turned.split((turned.shape[1] - values.shape[1], values.shape[1]), dim=1)
-    if groups > 1:
-        keys, values = keys.repeat_interleave(groups, dim=1), values.repeat_interleave(groups, dim=1)
+    return (_attend_compiled if kernels.usable(qkv) else _attend)(qkv, rope, packed, heads)
+
+
+def _attend_compiled(qkv: torch.Tensor, rope: torch.Tensor, packed: Packed, heads: Heads) -> torch.Tensor:
+    return _Attend.apply(qkv, rope, torch.tensor(packed.lengths), heads)
+
+
+class _Attend(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        context: Any, qkv: torch.Tensor, rope: torch.Tensor, lengths: torch.Tensor, heads: Heads
+    ) -> torch.Tensor:
+        mixed, log_sums = kernels.attend(qkv, rope, lengths, heads)
+        context.save_for_backward(qkv, mixed, log_sums, rope, lengths)
+        context.heads = heads
+        return mixed
+
+    @staticmethod
+    def backward(context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        qkv, mixed, log_sums, rope, lengths = context.saved_tensors
+        return kernels.attend_back(gradient, qkv, mixed, log_sums, rope, lengths, context.heads), None, None, None
+
+
+def _attend(qkv: torch.Tensor, rope: torch.Tensor, packed: Packed, heads: Heads) -> torch.Tensor:
+    split = qkv.view(len(qkv), -1, heads.size)
+    cosine, sine = rope[:, packed.positions].unsqueeze(2)  # [n, 1, size / 2] each
+    queries, keys = Turn.apply(split[:, : -heads.keys], cosine, sine).split((heads.queries, heads.keys), dim=1)
+    values = split[:, -heads.keys :]
+    if heads.queries > heads.keys:
+        keys, values = (part.repeat_interleave(heads.queries // heads.keys, dim=1) for part in (keys, values))
     whole = [
         _in_fast_type(part).transpose(0, 1).unsqueeze(0) for part in (queries, keys, values)
     ]  # [1, heads, n, size]
-    parts = zip(*(part.split(lengths, dim=2) for part in whole), strict=True) if len(lengths) > 1 else [whole]
-    answers = [scaled_dot_product_attention(q, k, v, is_causal=True) for q, k, v in parts]
-    joined = torch.cat(answers, dim=2) if len(answers) > 1 else answers[0]
-    return joined.squeeze(0).transpose(0, 1).reshape(turned.shape[0], -1).to(turned.dtype)
+    rows = zip(*(part.split(packed.lengths, dim=2) for part in whole), strict=True)
+    answers = [scaled_dot_product_attention(q, k, v, is_causal=True) for q, k, v in rows]
+    return torch.cat(answers, dim=2).squeeze(0).transpose(0, 1).reshape(len(qkv), -1).to(qkv.dtype)
 
 
 def _in_fast_type(part: torch.Tensor) -> torch.Tensor:
     """torch's bfloat16 attention on a CPU takes five times as long backwards as float32 on rows under 100 tokens."""
-    return part.float() if part.device.type == "cpu" else part
+    return part.float() if part.device.type == "cpu" and part.dtype == torch.bfloat16 else part

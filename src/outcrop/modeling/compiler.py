@@ -1,0 +1,85 @@
+"""C++ source in, loaded library out: compiled once a machine, kept in a private folder under its content's hash.
+
+Knows nothing of what the source computes.
+"""
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import platformdirs
+
+FOLDER_VARIABLE = "OUTCROP_KERNEL_FOLDER"  # where libraries are kept, instead of the user's cache
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-shared", "-fPIC")
+COMPILE_SECONDS = 120
+
+
+class NoCompiler(Exception):
+    """Nothing could be built or loaded; the message is the reason."""
+
+
+def load(source: Path) -> ctypes.CDLL:
+    """The library that `source` makes on this machine. Raises NoCompiler."""
+    compiler = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
+    if compiler is None:
+        raise NoCompiler("no C++ compiler is on the path")
+    try:
+        folder = _private_folder()
+        library = folder / f"{source.stem}-{_key(source, compiler)}.so"
+        if not library.exists():
+            _compile(source, compiler, library)
+        return ctypes.CDLL(str(library))
+    except (OSError, subprocess.SubprocessError) as error:
+        raise NoCompiler(f"{compiler} built no library: {error}") from error
+
+
+def _private_folder() -> Path:
+    """A folder that nobody else can write: what lies in it is run. Raises NoCompiler where there is none."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    folder = Path(named) if named else platformdirs.user_cache_path("outcrop") / "kernels"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state = folder.stat()
+    if state.st_uid != os.getuid() or state.st_mode & 0o022:
+        raise NoCompiler(f"the folder {folder} can be written by others")
+    return folder
+
+
+def _key(source: Path, compiler: str) -> str:
+    """Names everything that the library depends on: a change of any of it makes another file."""
+    binary = Path(compiler).resolve()
+    state = binary.stat()
+    parts = (source.read_text(), str(binary), str(state.st_size), str(state.st_mtime_ns), *_flags(), processor())
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _flags() -> tuple[str, ...]:
+    """Whole vectors where the processor has them: compilers that do not know it by name would use halves."""
+    return (*FLAGS, "-mprefer-vector-width=512") if platform.machine() == "x86_64" else FLAGS
+
+
+@functools.cache
+def processor() -> str:
+    """What tells one kind of processor from another: vendor and instruction sets, as the kernel lists them."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+    except OSError:
+        return platform.machine()
+    return "\n".join(line for line in lines if line.startswith(("vendor_id", "flags", "Features", "model name")))
+
+
+def _compile(source: Path, compiler: str, library: Path) -> None:
+    """Under another name first: whoever sees `library` sees it whole."""
+    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+        made = Path(folder) / library.name
+        done = subprocess.run(
+            [compiler, *_flags(), "-o", str(made), str(source)], capture_output=True, text=True, timeout=COMPILE_SECONDS
+        )
+        if done.returncode:
+            raise NoCompiler(f"{compiler} says: {done.stderr.strip()[:300]}")
+        made.replace(library)
