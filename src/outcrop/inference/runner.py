@@ -51,7 +51,7 @@ def _score_prompts(network: Network, states: torch.Tensor, spans: Sequence[Span]
         prompt, likeliest = span.answer.prompt, span.answer.sampling.prompt_logprobs
         if likeliest is not None:
             following = prompt[span.start + 1 : span.start + 1 + len(span.tokens)]
-            span.answer.prompt_scores += score(network, states[at : at + len(following)], following, likeliest)
+            span.answer.prompt_scores += score(network.logits, states[at : at + len(following)], following, likeliest)
         at += len(span.tokens)
 
 

@@ -1,22 +1,23 @@
 """How likely given tokens are after the states of those before them. Knows nothing of answers or of who asks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from outcrop.inference.asking import Scored
-from outcrop.inference.network import Network
 
 PLACES_AT_ONCE = 128  # logits of a vocabulary of 128,000 for this many places are 66 MB
 
 
-def score(network: Network, states: Tensor, tokens: Sequence[int], likeliest: int) -> list[tuple[Scored, ...]]:
+def score(
+    logits: Callable[[Tensor], Tensor], states: Tensor, tokens: Sequence[int], likeliest: int
+) -> list[tuple[Scored, ...]]:
     """For each state [n, hidden]: the token that follows it, then the `likeliest` others in order."""
     found: list[tuple[Scored, ...]] = []
     for start in range(0, len(tokens), PLACES_AT_ONCE):
         part = tokens[start : start + PLACES_AT_ONCE]
-        found += _scored(network.logits(states[start : start + len(part)]), part, likeliest)
+        found += _scored(logits(states[start : start + len(part)]), part, likeliest)
     return found
 
 
