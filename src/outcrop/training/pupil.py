@@ -112,6 +112,22 @@ def _loaded(plan: TrainingPlan, device: torch.device) -> CausalModel:
     return load_model(Path(plan.base_checkpoint), _weight_type(device, plan), place)
 
 
+def take_model(base: CausalModel, model: ModelFolder) -> None:
+    """Makes the foundation checkpoint `base` the model in a folder: its whole weights, or its adapter merged in.
+
+    Raises JobFailure where they do not fit.
+    """
+    if model.has(FULL_WEIGHTS_FILE):
+        _take_weights(base, model)
+    else:
+        _merge(base, _read_adapter(model))
+
+
+def put_adapter(base: CausalModel, data: AdapterData) -> None:
+    """Attaches an adapter to `base`. Raises JobFailure where it does not fit."""
+    _fit(_attached(base, data.plan, seed=0), data)
+
+
 def _weight_type(device: torch.device, plan: TrainingPlan) -> torch.dtype:
     """Frozen weights fit in bfloat16 on an accelerator; trained ones, and a CPU's, stay exact."""
     return torch.bfloat16 if device.type == "cuda" and plan.lora is not None else torch.float32
@@ -146,7 +162,7 @@ def _fit(adapters: Attached, data: AdapterData) -> None:
     try:
         adapters.take(data.tensors)
     except (KeyError, RuntimeError) as error:
-        raise JobFailure("The parent model's adapter does not fit the base model: another size or shape.") from error
+        raise JobFailure("The model's adapter does not fit the base model: another size or shape.") from error
 
 
 def _read_adapter(parent: ModelFolder) -> AdapterData:
@@ -160,7 +176,11 @@ def _take_whole(model: CausalModel, parent: ModelFolder, plan: TrainingPlan) -> 
             "The parent model has whole weights of its own, which qlora would coarsen for good; "
             "hint: outcrop.method lora or full"
         )
+    _take_weights(model, parent)
+
+
+def _take_weights(model: CausalModel, parent: ModelFolder) -> None:
     try:
         model.take(load(parent.read(FULL_WEIGHTS_FILE)))
     except (KeyError, RuntimeError, SafetensorError) as error:
-        raise JobFailure("The parent model's weights do not fit the base model: another size or shape.") from error
+        raise JobFailure("The model's weights do not fit the base model: another size or shape.") from error
