@@ -28,10 +28,10 @@ from outcrop.domain.states import JobStatus, Phase, PhaseStatus
 from outcrop.sealed.writer import sync_folder
 from outcrop.store import jobs
 from outcrop.store.jobs import ClaimedJob, LeaseLost, Outcome
-from outcrop.worker import data, gate, launch, planning, questions, succession
+from outcrop.worker import data, gate, generation, launch, planning, questions, succession
 from outcrop.worker.ground import WorkerGround, key_context
 from outcrop.worker.lease import Closing, Lease, Lost, StopRequested
-from outcrop.worker.metrics import MetricsFiles
+from outcrop.worker.metrics import CSV, MetricsFiles
 
 ATTEMPTS_LIMIT = 20  # a job that takes its worker down every time must not do so for ever
 SETTLE_PAUSE_S = 1.0
@@ -179,7 +179,7 @@ class _Attempt:
             prepared = self._prepared_folder()
             rows = sources.write_rows(prepared, key, seen, self.lease.check)
             plan = planning.make_plan(self.ground, self.job, rows)
-            self._questions(key).write(sources, seen, PROBE_ROWS)
+            self._questions(key).write(sources, seen, max(PROBE_ROWS, plan.generation_sample))
             succession.keep_plan(self.work_folder, plan)
         return plan, key
 
@@ -208,10 +208,19 @@ class _Attempt:
         )
         probes, asked = gate.read_probes(candidate), self._questions(key).read()
         began = time.monotonic()
-        parity = gate.admit(
-            self.ground, candidate, self.lease.check, lambda loaded: gate.examine(loaded, probes, asked)
-        )
-        LOG.info("job %s passed the gate in %.2f s: %s", self.job.id, time.monotonic() - began, parity)
+
+        def examine(loaded: gate.Loaded) -> list[generation.Scored]:
+            parity = gate.examine(loaded, probes, asked)
+            LOG.info("job %s passed the gate after %.2f s: %s", self.job.id, time.monotonic() - began, parity)
+            return generation.sample(loaded, asked[: plan.generation_sample], self.lease.check)
+
+        self._tell_generation(gate.admit(self.ground, candidate, self.lease.check, examine))
+
+    def _tell_generation(self, rows: list[generation.Scored]) -> None:
+        if rows:
+            place = data.output_of(self.job).below(generation.GENERATION_FILE)
+            data.access_of(self.ground, self.job).put(place, generation.as_csv(rows), CSV)
+            self._note({"event": "generation_metrics", **generation.means(rows)})
 
     def _listen(self, training: launch.Training, metrics: MetricsFiles) -> Finished:
         last: Event | None = None
