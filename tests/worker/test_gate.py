@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,16 @@ from living import await_that
 from outcrop.domain.conversation import Conversation, Message
 from outcrop.domain.errors import JobFailure
 from outcrop.domain.parity import Parity
+from outcrop.domain.probes import Probe, Probes
 from outcrop.domain.states import JobStatus
 from outcrop.families.catalogue import PEBBLE
 from outcrop.sealed import SealedReader, SealedWriter
 from outcrop.store import models
 from outcrop.store.engines import socket_of
+from outcrop.text import Tokenizer
 from outcrop.worker import gate
 from outcrop.worker.ground import key_context
-from outcrop.worker.questions import Question
+from outcrop.worker.questions import Asked, Question, digest_of
 
 pytestmark = [pytest.mark.xdist_group("worker"), pytest.mark.timeout(120)]
 
@@ -70,16 +73,17 @@ def candidate_of(scene: Any, name: str) -> gate.Candidate:
     return gate.Candidate(job_id=model.job_id, folder=folder, key=key, checkpoint=str(PEBBLE))
 
 
-def questions_of(scene: Any) -> list[Question]:
+def asked_of(scene: Any) -> Asked:
     """About the rows that the scene's models were trained on."""
     rows = [json.loads(line)["messages"] for line in scene.read("train.jsonl").decode().splitlines()]
     turns = [[Message(role=turn["role"], text=turn["content"][0]["text"]) for turn in row] for row in rows]
-    return [Question.of(Conversation(messages=tuple(messages))) for messages in turns]
+    questions = tuple(Question.of(Conversation(messages=tuple(messages))) for messages in turns)
+    return Asked(questions=questions, tokenizer=digest_of(PEBBLE))
 
 
 def examine(scene: Any, candidate: gate.Candidate) -> Parity:
-    probes, questions = gate.read_probes(candidate), questions_of(scene)
-    return gate.admit(scene.ground, candidate, lambda: None, lambda loaded: gate.examine(loaded, probes, questions))
+    probes, asked = gate.read_probes(candidate), asked_of(scene)
+    return gate.admit(scene.ground, candidate, lambda: None, lambda loaded: gate.examine(loaded, probes, asked))
 
 
 @contextlib.contextmanager
@@ -209,6 +213,22 @@ def test_a_wrong_template_fails_the_job_which_leaves_no_model(scene: Any, tmp_pa
     assert message.startswith("The serving engine's template does not render prompts as they were trained")
     assert "What is number" not in message
     assert not scene.ground.model_folder(job.id).exists()
+
+
+def test_a_template_that_says_the_date_passes_on_another_day_and_only_where_no_file_was_changed(tmp_path: Path) -> None:
+    dated = Path(shutil.copytree(PEBBLE, tmp_path / "dated"))
+    about = json.loads((dated / "tokenizer_config.json").read_text())
+    template = "{{ bos_token }}{{ strftime_now('%d %B %Y') }}" + about["chat_template"]
+    (dated / "tokenizer_config.json").write_text(json.dumps(about | {"chat_template": template}))
+    turns = (Message(role="user", text="a"), Message(role="assistant", text="b"))
+    row = Tokenizer.load(dated, clock=lambda: datetime(2001, 2, 3)).render(Conversation(messages=turns))
+    probe = Probe(tokens=tuple(row.ids), prompt=row.trained.index(True), base=(), model=())
+    asked = Asked(questions=(Question.of(Conversation(messages=turns)),), tokenizer=digest_of(dated))
+    with engine_of(dated, tmp_path / "dated.sock"):
+        loaded = gate.Loaded(tmp_path / "dated.sock", "base", dated)
+        gate.check_prompts(loaded, Probes(rows=(probe,)), asked)
+        with pytest.raises(JobFailure, match="template does not render"):
+            gate.check_prompts(loaded, Probes(rows=(probe,)), replace(asked, tokenizer="of other files"))
 
 
 def test_probes_that_were_altered_or_are_anothers_are_refused(trained: Any, sealed: Sealed) -> None:

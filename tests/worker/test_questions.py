@@ -26,7 +26,7 @@ def test_a_jobs_questions_are_kept_sealed_and_read_by_its_key_alone(scene: Any, 
     kept = Kept(tmp_path, "job1", new_key())
     kept.write(sources, sources.check(lambda: None), 3)
     assert b"What is number" not in (tmp_path / QUESTIONS_FILE).read_bytes()
-    assert [question.answer for question in kept.read()] == ["It is 0.", "It is 7.", "It is 14."]
+    assert [question.answer for question in kept.read().questions] == ["It is 0.", "It is 7.", "It is 14."]
     for other in (
         Kept(tmp_path, "job2", kept.key),
         Kept(tmp_path, "job1", new_key()),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 PROBES_FILE = "probes.json"
-# Enough to tell a model from its base by far, few enough that a small job does not feel them (see the gate's decision record).
+# Enough to tell a model from its base by far, few enough that a small job does not feel them: the gate's record.
 PROBE_ROWS = 8
 SCORED_TOKENS = 256
 LIKELIEST = 4

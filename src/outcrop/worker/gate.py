@@ -21,9 +21,10 @@ from outcrop.domain.probes import LIKELIEST, PROBES_FILE, Probes
 from outcrop.sealed import SealedReader
 from outcrop.services.runtime.served import BASE
 from outcrop.store import engines
+from outcrop.text import Tokenizer
 from outcrop.worker import handover
 from outcrop.worker.ground import WorkerGround
-from outcrop.worker.questions import Question
+from outcrop.worker.questions import Asked, Question, digest_of
 from outcrop.worker.serving import START_LIMIT_S
 
 AT_ONCE = 16  # questions that one engine answers side by side
@@ -52,10 +53,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An engine that holds a candidate."""
+    """An engine of a checkpoint that holds a candidate."""
 
     socket: Path
     name: str
+    checkpoint: Path
 
     def side_by_side(self, ask: Callable[[Any], Result], questions: Sequence[Any]) -> list[Result]:
         """What `ask` gives for every question, in order, as many at once as the engine has places for."""
@@ -89,12 +91,12 @@ def admit(ground: WorkerGround, candidate: Candidate, check: Check, use: Callabl
     raise AssertionError("the last try returns or raises")
 
 
-def examine(loaded: Loaded, probes: Probes, questions: Sequence[Question]) -> Parity:
+def examine(loaded: Loaded, probes: Probes, asked: Asked) -> Parity:
     """Holds the engine's answers against the trainer's. Raises JobFailure where they are not those of one model."""
-    _check_prompts(loaded, probes, questions)
+    check_prompts(loaded, probes, asked)
     names = (BASE, loaded.name)
-    asked = [(name, row.scored) for name in names for row in probes.rows]
-    heard = loaded.side_by_side(lambda one: face.prompt_logprobs(loaded.socket, one[0], one[1], LIKELIEST), asked)
+    every = [(name, row.scored) for name in names for row in probes.rows]
+    heard = loaded.side_by_side(lambda one: face.prompt_logprobs(loaded.socket, one[0], one[1], LIKELIEST), every)
     parity = measure(probes, heard[: len(probes.rows)], heard[len(probes.rows) :])
     if not parity.holds:
         raise JobFailure(parity.sentence("The serving engine"))
@@ -111,18 +113,27 @@ def read_probes(candidate: Candidate) -> Probes:
         raise JobFailure("The trainer left no probes that can be read: the model cannot be held against it.") from error
 
 
-def _check_prompts(loaded: Loaded, probes: Probes, questions: Sequence[Question]) -> None:
-    """The engine's own template must make of each record the very tokens that were trained."""
-    asked = questions[: len(probes.rows)]
-    rendered = loaded.side_by_side(lambda question: face.tokens_of(loaded.socket, question.body), asked)
+def check_prompts(loaded: Loaded, probes: Probes, asked: Asked) -> None:
+    """The engine's own template must make of each record the very tokens that were trained. Raises JobFailure.
+
+    But for the date, where a template says it: then the files must be those that the rows were made with, and must
+    make of the record now what the engine makes of it.
+    """
+    questions = asked.questions[: len(probes.rows)]
+    rendered = loaded.side_by_side(lambda question: face.tokens_of(loaded.socket, question.body), questions)
     for number, (row, tokens) in enumerate(zip(probes.rows, rendered, strict=True), start=1):
         trained = row.tokens[: row.prompt] if tokens or row.prompt > 1 else ()  # a passage without bos begins with none
-        if tuple(tokens) != trained:
+        if tuple(tokens) != trained and not _says_the_date(loaded, asked, questions[number - 1], tokens):
             raise JobFailure(
                 f"The serving engine's template does not render prompts as they were trained: the prompt of probe row "
                 f"{number} has {len(tokens)} tokens there and {len(trained)} in training, and they differ from token "
                 f"{_first_difference(tokens, trained)} on."
             )
+
+
+def _says_the_date(loaded: Loaded, asked: Asked, question: Question, tokens: list[int]) -> bool:
+    unchanged = digest_of(loaded.checkpoint) == asked.tokenizer
+    return unchanged and question.tokens(Tokenizer.load(loaded.checkpoint)) == tokens
 
 
 def _first_difference(one: Sequence[int], other: Sequence[int]) -> int:
@@ -150,7 +161,7 @@ def _loaded(ground: WorkerGround, candidate: Candidate, socket: Path) -> Iterato
     try:
         with handover.opened(candidate.folder, candidate.key, run_folder, candidate.job_id) as plain:
             face.load_adapter(socket, candidate.name, plain)
-        yield Loaded(socket, candidate.name)
+        yield Loaded(socket, candidate.name, Path(candidate.checkpoint))
     finally:
         with contextlib.suppress(face.EngineRefused):  # it went away, and the model with it
             face.unload_adapter(socket, candidate.name)

@@ -212,7 +212,7 @@ class _Attempt:
         def examine(loaded: gate.Loaded) -> list[generation.Scored]:
             parity = gate.examine(loaded, probes, asked)
             LOG.info("job %s passed the gate after %.2f s: %s", self.job.id, time.monotonic() - began, parity)
-            return generation.sample(loaded, asked[: plan.generation_sample], self.lease.check)
+            return generation.sample(loaded, asked.questions[: plan.generation_sample], self.lease.check)
 
         self._tell_generation(gate.admit(self.ground, candidate, self.lease.check, examine))
 

@@ -3,6 +3,7 @@
 Whoever takes a job over has its rows without reading its files again, and these with them. Knows no engine.
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -15,6 +16,8 @@ from outcrop.domain.errors import JobFailure, SealBroken
 from outcrop.families.ask import Ask, Sampling
 from outcrop.sealed import SealedReader, SealedWriter
 from outcrop.services.runtime.questions import counted
+from outcrop.text import Tokenizer
+from outcrop.text.checkpoint_files import read_files
 from outcrop.worker.data import Seen, Sources
 
 QUESTIONS_FILE = "questions.json"
@@ -42,6 +45,25 @@ class Question:
             case Passage():
                 return Question(body=counted(Ask(raw_prompt="", sampling=_UNUSED)), answer=None)
 
+    def tokens(self, tokenizer: Tokenizer) -> list[int]:
+        """What a checkpoint's tokenizer makes of it now: a template may say the date."""
+        if "prompt" in self.body:
+            return tokenizer.render_raw_prompt(self.body["prompt"])
+        return tokenizer.render_chat(**self.body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A job's questions, and the digest of the tokenizer's files that its rows were made with."""
+
+    questions: tuple[Question, ...]
+    tokenizer: str
+
+
+def digest_of(checkpoint: Path) -> str:
+    """SHA-256 in hex of all that says how a checkpoint's text becomes tokens. Raises CheckpointError."""
+    return hashlib.sha256(repr(read_files(checkpoint)).encode()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -56,15 +78,18 @@ class Kept:
         place = (sources.validation or (sources.training,))[0]
         with sources.access.open(place, seen[place]) as (file, _):
             records = list(islice(corpus.read(file, sources.rules), count))
+        asked = Asked(questions=tuple(map(Question.of, records)), tokenizer=digest_of(sources.checkpoint.path))
         with SealedWriter(self.folder / QUESTIONS_FILE, self.key, self._context) as sealed:
-            sealed.write(json.dumps([asdict(Question.of(record)) for record in records]).encode())
+            sealed.write(json.dumps(asdict(asked)).encode())
 
-    def read(self) -> list[Question]:
+    def read(self) -> Asked:
         """What `write` wrote. Raises JobFailure where it cannot be read."""
         try:
             with SealedReader(self.folder / QUESTIONS_FILE, self.key, self._context) as sealed:
-                return [Question(**kept) for kept in json.loads(b"".join(sealed.pieces()))]
-        except (OSError, SealBroken, ValueError) as error:
+                kept = json.loads(b"".join(sealed.pieces()))
+            questions = tuple(Question(**question) for question in kept["questions"])
+            return Asked(questions=questions, tokenizer=kept["tokenizer"])
+        except (OSError, SealBroken, ValueError, KeyError, TypeError) as error:
             raise JobFailure("What the serving engine is to be asked about the job's data cannot be read.") from error
 
     @property
