@@ -10,7 +10,7 @@ from dataclasses import dataclass
 PROBES_FILE = "probes.json"
 # Enough to tell a model from its base by far, few enough that a small job does not feel them: the gate's record.
 PROBE_ROWS = 8
-SCORED_TOKENS = 256
+SCORED_TOKENS = 128
 LIKELIEST = 4
 
 Place = Mapping[int, float]

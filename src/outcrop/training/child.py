@@ -11,12 +11,11 @@ from outcrop.domain.errors import JobFailure
 from outcrop.domain.events import Event, Finished
 from outcrop.domain.plan import TrainingPlan
 from outcrop.domain.probes import PROBES_FILE
-from outcrop.modeling.model import CausalModel
 from outcrop.training.batches import Rows
 from outcrop.training.loop import Material, train
 from outcrop.training.objectives import objective_named
 from outcrop.training.probing import Probing
-from outcrop.training.pupil import load_base, prepare
+from outcrop.training.pupil import prepare
 from outcrop.training.saver import Saver
 from outcrop.training.shelf import Shelf
 from outcrop.training.vault import ModelFolder, read_token_rows
@@ -38,13 +37,13 @@ def run(
     torch.set_num_threads(plan.threads)
     torch.manual_seed(plan.seed)
     material = _material(plan, keys[0])
-    probing, base = _look_at_base(plan, material)
-    pupil = prepare(plan, _parent(plan, keys), base)
+    pupil = prepare(plan, _parent(plan, keys))
     with _saver(plan, checkpoints, keys[0], tell) as saver:
         finished = train(pupil.model, material, plan, tell, saver)
-    probes, folder = probing.end(pupil.model), ModelFolder(out, plan.job_id, keys[0])  # to save may merge its weights
+    folder = ModelFolder(out, plan.job_id, keys[0])
+    probing = Probing.of(pupil.model, (material.validation or (material.training,))[0])  # to save may merge its weights
     pupil.save(folder)
-    folder.write(PROBES_FILE, probes.to_json())
+    folder.write(PROBES_FILE, probing.beside(pupil.base()).to_json())
     return finished
 
 
@@ -57,13 +56,6 @@ def _material(plan: TrainingPlan, key: bytes) -> Material:
 
     training = rows(plan.training_rows, "training")
     return Material(training=training, validation=tuple(rows(path, "validation") for path in plan.validation_rows))
-
-
-def _look_at_base(plan: TrainingPlan, material: Material) -> tuple[Probing, CausalModel | None]:
-    """The foundation checkpoint's own answers, and the checkpoint where it can be trained on as it was loaded."""
-    base = load_base(plan)
-    probing = Probing.begin(base, (material.validation or (material.training,))[0])
-    return probing, base if plan.quantization is None else None
 
 
 def _saver(

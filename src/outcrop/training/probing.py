@@ -1,4 +1,4 @@
-"""What the trainer itself answers on a few rows: of the base before training, and of the model that came of it.
+"""What the trainer itself answers on a few rows: of the model that it made, and of the base that this came of.
 
 Knows nothing of who compares these answers with what an engine says.
 """
@@ -19,24 +19,23 @@ Answers = tuple[tuple[Place, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Probing:
-    """The rows that are looked at, and the base model's answers."""
+    """The rows that are looked at, and the trained model's answers."""
 
     rows: tuple[tuple[int, ...], ...]
     prompts: tuple[int, ...]
-    base: Answers
+    model: Answers
 
     @staticmethod
-    def begin(base: CausalModel, rows: Rows) -> "Probing":
-        """The first of `rows`, and what `base` answers on them: the foundation checkpoint as it was loaded."""
+    def of(model: CausalModel, rows: Rows) -> "Probing":
+        """The first of `rows`, and what `model` answers on them, trained and in the state that is to be kept."""
         chosen = [rows.row(number) for number in range(min(PROBE_ROWS, len(rows)))]
         tokens = tuple(tuple(ids.tolist()) for ids, _ in chosen)
         prompts = tuple(int(np.argmax(trained)) for _, trained in chosen)
-        return Probing(tokens, prompts, answers(base, tokens))
+        return Probing(tokens, prompts, answers(model, tokens))
 
-    def end(self, model: CausalModel) -> Probes:
-        """The probes of `model`, trained and in the state that is to be kept."""
-        found = answers(model, self.rows)
-        parts = zip(self.rows, self.prompts, self.base, found, strict=True)
+    def beside(self, base: CausalModel) -> Probes:
+        """The probes, with the answers of the foundation checkpoint that the model was made from."""
+        parts = zip(self.rows, self.prompts, answers(base, self.rows), self.model, strict=True)
         return Probes(
             rows=tuple(
                 Probe(tokens=tokens, prompt=prompt, base=before, model=after) for tokens, prompt, before, after in parts

@@ -48,6 +48,16 @@ class Pupil:
             folder.write(CONFIG_FILE, data.config())
             folder.write(WEIGHTS_FILE, data.weights())
 
+    def base(self) -> CausalModel:
+        """The foundation checkpoint as it was trained on. Call it last: the trained model may be taken apart for it."""
+        if self.adapters is not None and self.folded is None and not self.whole:
+            self.adapters.detach()
+            return self.model
+        model = _loaded(self.plan, _device())
+        if self.plan.quantization is not None:
+            quantize(model, _device())
+        return model
+
     def _adapter(self, adapters: Attached) -> AdapterData:
         assert self.plan.lora is not None
         own = AdapterData(plan=self.plan.lora, tensors=adapters.give())
@@ -64,20 +74,9 @@ class Pupil:
         return json.dumps(config | {"torch_dtype": "float32"}, indent=1).encode()
 
 
-def load_base(plan: TrainingPlan) -> CausalModel:
-    """The foundation checkpoint of a plan as it is trained on: on its device, in its type, quantised where it is."""
+def prepare(plan: TrainingPlan, parent: ModelFolder | None) -> Pupil:
+    """Loads what the plan names. Raises JobFailure where the parent does not fit the base."""
     model = _loaded(plan, _device())
-    if plan.quantization is not None:
-        quantize(model, _device())
-    return model
-
-
-def prepare(plan: TrainingPlan, parent: ModelFolder | None, base: CausalModel | None = None) -> Pupil:
-    """Loads what the plan names. Raises JobFailure where the parent does not fit the base.
-
-    `base`: what `load_base` gave; it is used up. None where that is quantised: a parent's adapter could not go in.
-    """
-    model = _loaded(plan, _device()) if base is None else base
     before = None if parent is None or parent.has(FULL_WEIGHTS_FILE) else _read_adapter(parent)
     whole = parent is not None and before is None
     if parent is not None and before is None:
