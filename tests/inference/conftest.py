@@ -157,6 +157,11 @@ class EngineProcess:
         self.process.wait(10)
 
 
+@pytest.fixture(name="merged", scope="session")
+def _merged() -> Callable[[Path, Path | None], LlamaForCausalLM]:
+    return merged
+
+
 @pytest.fixture(name="until", scope="session")
 def _until() -> Callable[..., None]:
     return until

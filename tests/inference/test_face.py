@@ -71,6 +71,26 @@ def test_a_greedy_completion_is_transformers(
     assert body["usage"]["completion_tokens"] in (len(wanted), len(wanted) + 1)
 
 
+def test_a_prompts_log_probabilities_are_said_as_vllm_says_them(engine: Engine, tokenizer: Tokenizer) -> None:
+    prompt = tokenizer.render_raw_prompt(PROMPT)
+    asked = {"prompt": prompt, "max_tokens": 1, "temperature": 0, "model": "a"}
+    choice = post(engine, "/v1/completions", **asked, prompt_logprobs=2).json()["choices"][0]
+    first, *places = choice["prompt_logprobs"]
+    assert first is None and len(places) == len(prompt) - 1
+    for token, place in zip(prompt[1:], places, strict=True):
+        assert place[str(token)]["decoded_token"] == tokenizer.decode_all([token])
+        assert 1 in [scored["rank"] for scored in place.values()] and 2 <= len(place) <= 3
+        assert all(scored["logprob"] < 0 for scored in place.values())
+    plain = post(engine, "/v1/completions", **asked).json()["choices"][0]
+    assert plain == {name: value for name, value in choice.items() if name != "prompt_logprobs"}
+
+
+def test_a_prompts_log_probabilities_are_not_streamed_and_not_without_end(engine: Engine) -> None:
+    refused = post(engine, "/v1/completions", prompt="x", prompt_logprobs=1, stream=True)
+    assert refused.status_code == 400 and "prompt_logprobs" in refused.json()["error"]["message"]
+    assert post(engine, "/v1/completions", prompt="x", prompt_logprobs=21).status_code == 400
+
+
 @pytest.mark.parametrize(
     "extra", [{"temperature": 0}, {"temperature": 1.3, "seed": 5}, {"seed": 6, "stop": ["a", "e"]}]
 )

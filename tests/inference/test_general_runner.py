@@ -108,6 +108,28 @@ def test_mixed_models_side_by_side_equal_transformers(kind: str, tmp_path: Path)
     assert len({tuple(generated(oracle, prompt_of(1, 9))) for oracle in oracles.values()}) > 2
 
 
+@pytest.mark.parametrize("kind", ["gemma2", "gpt2"])
+def test_a_prompts_log_probabilities_are_transformers(kind: str, tmp_path: Path) -> None:
+    write_network(kind, tmp_path / "base")
+    adapter = write_adapter(tmp_path / "base", tmp_path / "a", 3)
+    adapter.merge()
+    adapter.detach()
+    models = GeneralModels(tmp_path / "base", CPU)
+    models.load("a", tmp_path / "a")
+    oracles = {"base": network(tmp_path / "base"), "a": adapter._model.network}
+    scoring = Sampling(max_tokens=2, seed=0, temperature=0.0, prompt_logprobs=2)
+    answers = [asked(models, name, prompt_of(at, 17), scoring) for at, name in enumerate(oracles)]
+    run(models, answers)
+    for answer, oracle in zip(answers, oracles.values(), strict=True):
+        with torch.no_grad():
+            chances = oracle(input_ids=torch.tensor([answer.prompt[:-1]])).logits[0].float().log_softmax(-1)
+        assert len(answer.prompt_scores) == len(answer.prompt) - 1
+        for token, row, place in zip(answer.prompt[1:], chances, answer.prompt_scores, strict=True):
+            assert place[0].token == token
+            for scored in place:
+                assert scored.logprob == pytest.approx(float(row[scored.token]), abs=1e-4)
+
+
 def test_without_a_cache_the_same_is_said(tmp_path: Path) -> None:
     write_network("qwen3", tmp_path / "base")
     models = GeneralModels(tmp_path / "base", CPU)

@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -97,6 +98,31 @@ def test_a_seed_gives_the_same_text_alone_and_in_company(checkpoint: Path, model
     run_staggered(*parts(checkpoint), [*company[:2], beside, other, *company[2:]], gap=2)
     assert alone.known == beside.known
     assert alone.known != other.known
+
+
+def test_a_prompts_log_probabilities_are_transformers_in_pieces_and_in_company(
+    checkpoint: Path, models: Models, adapters: dict[str, Path], merged: Callable[..., Any]
+) -> None:
+    names = {"base": None, "a": adapters["a"], "c": adapters["c"]}
+    scored = [
+        asked(models, name, ragged_prompt(at, 70), Sampling(max_tokens=2, seed=0, temperature=0.0, prompt_logprobs=3))
+        for at, name in enumerate(names)
+    ]
+    unscored = asked(models, "b", ragged_prompt(9, 50), Sampling(max_tokens=4, seed=0))
+    run_staggered(*parts(checkpoint, prefill=32), [*scored, unscored], gap=1)
+    assert unscored.prompt_scores == []
+    for answer, folder in zip(scored, names.values(), strict=True):
+        prompt = torch.tensor(answer.prompt)
+        with torch.no_grad():
+            chances = merged(checkpoint, folder)(prompt[None, :-1]).logits[0].log_softmax(-1)
+        assert len(answer.prompt_scores) == len(prompt) - 1
+        for place, (token, row) in enumerate(zip(prompt[1:].tolist(), chances, strict=True)):
+            own, *others = answer.prompt_scores[place]
+            best = [best for best in row.topk(3).indices.tolist() if best != token]
+            assert (own.token, [other.token for other in others]) == (token, best)
+            assert own.rank == int((row > row[token]).sum()) + 1
+            for one in (own, *others):
+                assert one.logprob == pytest.approx(float(row[one.token]), abs=1e-4)
 
 
 def test_a_cancelled_answer_leaves_the_others_exact(checkpoint: Path, models: Models, expected: Expected) -> None:

@@ -57,9 +57,10 @@ def almost_nothing(**more: Any) -> dict[str, Any]:
     return {"learning_rate": 1e-12, "epochs": 1, **more}
 
 
-def test_a_model_is_two_sealed_files_and_no_plain_one(make_job: Callable[..., Any]) -> None:
+def test_a_model_is_two_sealed_files_beside_its_probes_and_no_plain_one(make_job: Callable[..., Any]) -> None:
     job = learn(make_job())
-    assert sorted(path.name for path in job.out.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+    names = ["adapter_config.json", "adapter_model.safetensors", "probes.json"]
+    assert sorted(path.name for path in job.out.iterdir()) == names
     assert all(b"lora" not in path.read_bytes() for path in job.out.iterdir())
 
 

@@ -1,8 +1,11 @@
 """A home, and a worker's ground on it: real rows, real sealed objects, real children. No server, no socket."""
 
 import contextlib
+import functools
 import json
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,12 +15,14 @@ from typing import Any
 
 import pytest
 
-from living import jsonl, nova_row
+from living import await_that, jsonl, nova_row
 from outcrop.config import Settings
 from outcrop.domain.names import new_id
+from outcrop.families.catalogue import PEBBLE
 from outcrop.services.call import Call, Ground, Principal
 from outcrop.services.table import OPERATIONS
 from outcrop.store import jobs
+from outcrop.store.engines import socket_of
 from outcrop.store.home import open_home
 from outcrop.store.jobs import ClaimedJob, Job
 from outcrop.worker import job as attempts
@@ -25,6 +30,7 @@ from outcrop.worker.ground import WorkerGround, open_ground
 
 NOVA = "amazon.nova-micro-v1:0:128k"
 BUCKET = "rocks"
+ENGINE_START_S = 60.0
 ROWS = [nova_row(f"What is number {number}?", f"It is {number * 7}.") for number in range(8)]
 
 
@@ -108,10 +114,24 @@ class Scene:
         return found
 
 
+@pytest.fixture(scope="session")
+def pebble_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The socket of a running engine of the pebble: the one that serves in every scene without a `Serving`."""
+    socket = tmp_path_factory.mktemp("engine") / "engine.sock"
+    command = [sys.executable, "-m", "outcrop.inference", "--checkpoint", str(PEBBLE), "--socket", str(socket)]
+    with subprocess.Popen(command) as process:
+        await_that(socket.exists, ENGINE_START_S, "an engine")
+        yield socket
+        process.terminate()
+
+
 @contextlib.contextmanager
-def opened(home_folder: Path) -> Iterator[Scene]:
+def opened(home_folder: Path, engine: Path) -> Iterator[Scene]:
     settings = Settings(home=home_folder)
     home = open_home(settings)
+    serves = socket_of(settings, PEBBLE)
+    serves.parent.mkdir(parents=True, exist_ok=True)
+    serves.symlink_to(engine)
     server = Ground(
         settings=settings,
         database=home.database,
@@ -122,21 +142,22 @@ def opened(home_folder: Path) -> Iterator[Scene]:
     )
     ground = open_ground(settings)
     yield Scene(ground=ground, server=server)
+    serves.unlink(missing_ok=True)
     home.close()
     ground.database.close()
 
 
 @pytest.fixture(scope="session")
-def open_scene() -> Any:
+def open_scene(pebble_engine: Path) -> Any:
     """`with open_scene(home_folder) as scene`, for fixtures of a wider scope than a test's."""
-    return opened
+    return functools.partial(opened, engine=pebble_engine)
 
 
 @pytest.fixture(scope="session")
-def furnished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def furnished_home(tmp_path_factory: pytest.TempPathFactory, open_scene: Any) -> Path:
     """A home with a bucket, good data and a role; each test gets a copy."""
     folder = tmp_path_factory.mktemp("furnished") / "home"
-    with opened(folder) as scene:
+    with open_scene(folder) as scene:
         scene.ask("s3", "CreateBucket", Bucket=BUCKET)
         scene.put("train.jsonl", jsonl(ROWS))
         scene.role("Customizer")
@@ -144,10 +165,10 @@ def furnished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained_home(tmp_path_factory: pytest.TempPathFactory, furnished_home: Path) -> Path:
+def trained_home(tmp_path_factory: pytest.TempPathFactory, furnished_home: Path, open_scene: Any) -> Path:
     """A furnished home with two custom models: `plain`, and `locked` under a KMS key with the alias `alias/models`."""
     folder = Path(shutil.copytree(furnished_home, tmp_path_factory.mktemp("trained") / "home"))
-    with opened(folder) as scene:
+    with open_scene(folder) as scene:
         key = scene.ask("kms", "CreateKey")["KeyMetadata"]["KeyId"]
         scene.ask("kms", "CreateAlias", AliasName="alias/models", TargetKeyId=key)
         assert scene.work("plain").failure_message is None
@@ -156,12 +177,12 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory, furnished_home: Path)
 
 
 @pytest.fixture
-def scene(tmp_path: Path, furnished_home: Path) -> Iterator[Scene]:
-    with opened(Path(shutil.copytree(furnished_home, tmp_path / "home"))) as scene:
+def scene(tmp_path: Path, furnished_home: Path, open_scene: Any) -> Iterator[Scene]:
+    with open_scene(Path(shutil.copytree(furnished_home, tmp_path / "home"))) as scene:
         yield scene
 
 
 @pytest.fixture
-def trained(tmp_path: Path, trained_home: Path) -> Iterator[Scene]:
-    with opened(Path(shutil.copytree(trained_home, tmp_path / "home"))) as scene:
+def trained(tmp_path: Path, trained_home: Path, open_scene: Any) -> Iterator[Scene]:
+    with open_scene(Path(shutil.copytree(trained_home, tmp_path / "home"))) as scene:
         yield scene

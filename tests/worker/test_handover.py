@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from outcrop.domain.errors import OutcropError, SealBroken
+from outcrop.domain.probes import PROBES_FILE
 from outcrop.sealed import SealedWriter, new_key
 from outcrop.worker import handover
 
@@ -31,6 +32,15 @@ def test_the_files_are_in_the_clear_for_their_owner_alone_and_gone_afterwards(mo
             assert file.read_bytes() == file.name.encode()
             assert file.stat().st_mode & 0o777 == 0o600
     assert not place.exists()
+
+
+def test_a_model_not_in_its_place_yet_is_opened_by_its_name_without_its_probes(model: Path, tmp_path: Path) -> None:
+    made = model.rename(tmp_path / "out")
+    (made / PROBES_FILE).write_bytes(b"not even sealed")
+    with pytest.raises(SealBroken), handover.opened(made, KEY, tmp_path / "run"):
+        pytest.fail("it was opened under the folder's name")
+    with handover.opened(made, KEY, tmp_path / "run", "abcdefghijkl") as place:
+        assert sorted(file.name for file in place.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
 
 
 def test_nothing_is_left_where_the_engine_refuses(model: Path, tmp_path: Path) -> None:

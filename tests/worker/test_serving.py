@@ -190,11 +190,32 @@ def test_an_engine_that_never_starts_fails_what_waits_for_it_and_rests_longer_an
     (folder / "config.json").write_text("{}")
     stage.provision("own", SLATE)
     began = time.monotonic()
-    failed = stage.settled("own")
+    with stage.scene.ground.wishes.held(str(folder)):
+        failed = stage.settled("own")
+        assert "does not start" in (stage.scene.ground.wishes.hopeless(str(folder)) or "")
     assert failed["status"] == "Failed"
     assert "The engine does not start" in failed["failureMessage"] and "engine-" in failed["failureMessage"]
     assert time.monotonic() - began > 1.5, "it rested between its tries"
     stage.remove("own")
+
+
+def test_an_engine_that_only_a_job_wished_for_is_started_and_let_go_after_a_while(stage: Stage, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(PEBBLE, tmp_path / "own"))
+    socket = engines.socket_of(stage.scene.ground.settings, folder)
+    brief = Serving(stage.scene.ground, linger_s=0.0)
+
+    def looked(condition: Callable[[], Any], what: str) -> None:
+        await_that(lambda: brief.reconcile() or condition(), WITHIN_S, what)
+
+    with stage.scene.ground.wishes.held(str(folder)):
+        looked(lambda: face.is_ready(socket), "the engine")
+        brief.reconcile()
+        assert face.is_ready(socket)
+    looked(lambda: not socket.exists(), "its end")
+    with stage.scene.ground.database.read() as connection:
+        found = engines.find(connection, folder)
+    assert found is not None and found.state is EngineState.GONE and found.detail == "no job needs it any more"
+    brief.close()
 
 
 def test_a_model_id_that_is_mapped_no_more_fails_its_own_throughput_alone(stage: Stage, tmp_path: Path) -> None:

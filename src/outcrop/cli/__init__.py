@@ -20,6 +20,7 @@ COMMANDS = {
     "lab": ("outcrop.cli.lab", "lab"),
     "data": ("outcrop.cli.data", "data"),
     "models": ("outcrop.cli.models", "models"),
+    "export": ("outcrop.cli.export", "export"),
     "cleanup": ("outcrop.cli.cleanup", "cleanup"),
 }
 

@@ -10,7 +10,7 @@ Objective = Literal["fine_tuning", "continued_pre_training"]
 
 CHECKPOINT_EVERY_S = 30.0  # what a kill costs at most, and little enough that one is paid for every run of a minute
 # How a run is carried out, not what it computes: a checkpoint outlives a change of these.
-_OF_THE_CARRYING_OUT = ("threads", "checkpoint_every_s", "checkpoint_every_steps")
+_OF_THE_CARRYING_OUT = ("threads", "checkpoint_every_s", "checkpoint_every_steps", "generation_sample")
 ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -46,7 +46,8 @@ class TrainingPlan:
     and `empty_answers` rows have one.
     Validation comes at every epoch's end, and after every `validate_every_steps` steps where that is given;
     `keep_best` saves the best state that was validated in place of the last. A checkpoint is due every
-    `checkpoint_every_s` seconds, or after every `checkpoint_every_steps` steps where that is given.
+    `checkpoint_every_s` seconds, or after every `checkpoint_every_steps` steps where that is given. The trained model
+    and its base are to answer `generation_sample` validation rows.
     """
 
     job_id: str
@@ -69,6 +70,7 @@ class TrainingPlan:
     lora: LoraPlan | None = LoraPlan()
     quantization: Literal["nf4"] | None = None
     seed: int = 0
+    generation_sample: int = 0
     threads: int = 1
     checkpoint_every_s: float = CHECKPOINT_EVERY_S
     checkpoint_every_steps: int | None = None
@@ -76,7 +78,8 @@ class TrainingPlan:
     def digest(self) -> str:
         """What the run computes, as SHA-256 in hex: a checkpoint of another digest is another run's.
 
-        Rows go in by their files' names, so that a home may be moved; threads and the checkpoints' pace stay out.
+        Rows go in by their files' names, so that a home may be moved; threads, the checkpoints' pace and what is asked
+        of the model afterwards stay out.
         """
         said = {name: value for name, value in asdict(self).items() if name not in _OF_THE_CARRYING_OUT}
         paths = ("training_rows", *(["parent"] if self.parent else []))

@@ -81,6 +81,7 @@ class Hyperparameters:
     keep_best: bool | None = None
     checkpoint_every_s: float = CHECKPOINT_EVERY_S
     seed: int = 0
+    generation_sample: int = 0
     stated: dict[str, str] = field(default_factory=dict)
 
 
@@ -149,6 +150,14 @@ OUTCROPS_OWN = (
         maximum=86_400,
         default=None,
         sentence=f"A kill costs so much training at most; unset, {CHECKPOINT_EVERY_S:.0f} seconds.",
+    ),
+    Hyperparameter(
+        name="outcrop.generationSample",
+        kind="int",
+        minimum=0,
+        maximum=64,
+        default=None,
+        sentence="After training base and custom model answer so many validation rows, and are scored; unset, none.",
     ),
     Hyperparameter(
         name="outcrop.seed",

@@ -61,6 +61,7 @@ def check_hyperparameters(
         keep_best=_KEEP_BEST[values.get("outcrop.keepBest")],
         checkpoint_every_s=float(values.get("outcrop.checkpointEverySeconds", CHECKPOINT_EVERY_S)),
         seed=_integer(values.get("outcrop.seed")) or 0,
+        generation_sample=_integer(values.get("outcrop.generationSample")) or 0,
     )
 
 

@@ -17,11 +17,22 @@ class Sampling:
     top_p: float = 1.0
     top_k: int = 0
     stop: tuple[str, ...] = ()
+    prompt_logprobs: int | None = None
+    """How many of the likeliest tokens are scored at each place of the prompt, beside the one there. None: nothing."""
 
     @property
     def greedy(self) -> bool:
         """Whether the likeliest token is always taken."""
         return self.temperature == 0.0 or self.top_k == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A token that could stand at some place: its log-probability (nats) there, and its rank, 1 the likeliest."""
+
+    token: int
+    logprob: float
+    rank: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,15 +3,18 @@
 A member that is not served is refused by name: to ignore it would be to answer another question.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from outcrop.inference.asking import Finish, Progress, Sampling
+from outcrop.inference.asking import Finish, Progress, Sampling, Scored
 from outcrop.inference.shelf import BASE
 
 Text = Annotated[str, Meta(min_length=1)]
+MOST_LOGPROBS = 20  # vLLM's own limit
 
 
 class StreamOptions(Struct, forbid_unknown_fields=True):
@@ -63,6 +66,11 @@ class CompletionAsked(Asked, kw_only=True):
     """`POST /v1/completions`: text, or tokens as they are."""
 
     prompt: str | list[int]
+    prompt_logprobs: Annotated[int, Meta(ge=0, le=MOST_LOGPROBS)] | None = None
+
+    def sampling(self, room: int, seed: int) -> Sampling:
+        """With at most `room` tokens, and `seed` where none was asked for."""
+        return replace(Asked.sampling(self, room, seed), prompt_logprobs=self.prompt_logprobs)
 
 
 class ChatAsked(Asked, kw_only=True):
@@ -104,9 +112,11 @@ class Reply:
         self._prompt_tokens = prompt_tokens
         self._counts_always = asked.extras.continuous_usage_stats
 
-    def whole(self, text: str, finish: Finish, output_tokens: int) -> dict[str, Any]:
-        """The body of an answer that is not streamed."""
-        said = {"message": {"role": "assistant", "content": text}} if self._chat else {"text": text}
+    def whole(self, text: str, finish: Finish, output_tokens: int, prompt_logprobs: Any = None) -> dict[str, Any]:
+        """The body of an answer that is not streamed, with what `prompt_logprobs` made where that was asked for."""
+        said: dict[str, Any] = {"message": {"role": "assistant", "content": text}} if self._chat else {"text": text}
+        if prompt_logprobs is not None:
+            said["prompt_logprobs"] = prompt_logprobs
         kind = "chat.completion" if self._chat else "text_completion"
         return {**self._body(kind, said, finish), "usage": self.usage(output_tokens)}
 
@@ -135,6 +145,26 @@ class Reply:
             "stop_reason": None if finish is None else finish.stop_string,
         }
         return {**self._about, "object": kind, "choices": [{"index": 0, **said, **ending}]}
+
+
+def prompt_logprobs(
+    scores: Sequence[Sequence[Scored]], spell: Callable[[int], str]
+) -> list[dict[str, dict[str, Any]] | None]:
+    """As vLLM says them: nothing for the first token, which follows none; then scored tokens by their ids."""
+    return [
+        None,
+        *(
+            {
+                str(scored.token): {
+                    "logprob": scored.logprob,
+                    "rank": scored.rank,
+                    "decoded_token": spell(scored.token),
+                }
+                for scored in place
+            }
+            for place in scores
+        ),
+    ]
 
 
 def error(message: str, kind: str, code: int) -> dict[str, Any]:

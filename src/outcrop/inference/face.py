@@ -119,12 +119,14 @@ class Face:
     async def _answer(
         self, request: Request, asked: CompletionAsked | ChatAsked, encode: Callable[[], list[int]]
     ) -> Response:
+        if asked.stream and isinstance(asked, CompletionAsked) and asked.prompt_logprobs is not None:
+            raise HTTPException(400, "prompt_logprobs is not said in a stream.")
         answer = await self._prepared(asked, encode)
         reply = Reply(asked, f"cmpl-{uuid.uuid4().hex}", int(time.time()), len(answer.prompt))
         pieces = self._parts.desk.ask(answer)
         if asked.stream:
             return StreamingResponse(_events(pieces, reply, asked.extras.include_usage), media_type="text/event-stream")
-        return await _unless_hung_up(request, _whole(pieces, reply))
+        return await _unless_hung_up(request, self._whole(pieces, reply, answer))
 
     async def _prepared(self, asked: CompletionAsked | ChatAsked, encode: Callable[[], list[int]]) -> Answer:
         model = self._parts.models.find(asked.model)
@@ -139,17 +141,22 @@ class Face:
         writer = TextWriter(self._parts.prompts.stream(), sampling.stop)
         return Answer(prompt=prompt, sampling=sampling, model=model, writer=writer)
 
+    async def _whole(self, pieces: AsyncIterator[Progress | Broken], reply: Reply, answer: Answer) -> Response:
+        texts: list[str] = []
+        async with contextlib.aclosing(pieces) as heard:  # type: ignore[type-var]  # async generators close
+            async for piece in heard:
+                if isinstance(piece, Broken):
+                    return _json(dialect.error(f"The engine failed: {piece.cause}.", "engine_error", 500), 500)
+                texts.append(piece.text)
+                if piece.finish is not None:
+                    asked = answer.sampling.prompt_logprobs is not None
+                    scores = await asyncio.to_thread(self._prompt_logprobs, answer) if asked else None
+                    return _json(reply.whole("".join(texts), piece.finish, piece.output_tokens, scores))
+        raise AssertionError("an answer ends with a finish")
 
-async def _whole(pieces: AsyncIterator[Progress | Broken], reply: Reply) -> Response:
-    texts: list[str] = []
-    async with contextlib.aclosing(pieces) as heard:  # type: ignore[type-var]  # async generators close
-        async for piece in heard:
-            if isinstance(piece, Broken):
-                return _json(dialect.error(f"The engine failed: {piece.cause}.", "engine_error", 500), 500)
-            texts.append(piece.text)
-            if piece.finish is not None:
-                return _json(reply.whole("".join(texts), piece.finish, piece.output_tokens))
-    raise AssertionError("an answer ends with a finish")
+    def _prompt_logprobs(self, answer: Answer) -> list[dict[str, dict[str, Any]] | None]:
+        """In a thread: a long prompt has many, and streams must not wait."""
+        return dialect.prompt_logprobs(answer.prompt_scores, self._parts.prompts.spelled)
 
 
 async def _events(pieces: AsyncIterator[Progress | Broken], reply: Reply, wants_usage: bool) -> AsyncIterator[bytes]:

@@ -13,7 +13,9 @@ from torch import Tensor
 from outcrop.inference.general_models import GeneralModel
 from outcrop.inference.sampler import choose
 from outcrop.inference.scheduler import Answer, Span, Step
+from outcrop.inference.scoring import score
 from outcrop.modeling.general import General
+from outcrop.modeling.packed import Packed
 from outcrop.modeling.transformers_library import probe_tokens
 
 PROBE_BREAK = 5  # where the probe is cut in two, so that several tokens follow a cache
@@ -94,11 +96,21 @@ class GeneralRunner:
         known = span.tokens if self._habits.caches else span.answer.known
         tokens = torch.tensor(known, device=self._device)
         model.weights.patches = model.patches
+        if span.answer.sampling.prompt_logprobs is not None and not span.answer.prompt_scores:
+            self._score_prompt(span.answer, model.weights.model)
         cache = self._caches.get(span.answer)
         found, cache = advance(model.weights.model, tokens, cache, self._habits.caches)
         if self._habits.caches:
             self._caches[span.answer] = cache
         return logits_of(model.weights.model, found[-1:])[0] if span.chooses else None
+
+    def _score_prompt(self, answer: Answer, model: General) -> None:
+        """In a pass of its own over the whole prompt: rarely asked for, and then for its own sake."""
+        following = answer.prompt[1:]
+        if following:
+            packed = Packed.of([torch.tensor(answer.prompt[:-1])]).to(self._device)
+            logits = model.forward(packed)
+            answer.prompt_scores += score(lambda rows: rows, logits, following, answer.sampling.prompt_logprobs or 0)
 
     def _forget_the_ended(self) -> None:
         for answer in [answer for answer in self._caches if answer.row < 0]:

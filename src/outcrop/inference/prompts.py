@@ -38,6 +38,10 @@ class Prompts:
         """A decoder for one answer's tokens."""
         return self._tokenizer.stream()
 
+    def spelled(self, token: int) -> str:
+        """One token's text, a special one's too."""
+        return self._tokenizer.decode_all([token])
+
     def _checked(self, tokens: list[int]) -> list[int]:
         size = self._tokenizer.vocabulary_size
         if any(not 0 <= token < size for token in tokens):

@@ -11,6 +11,7 @@ from outcrop.inference.models import Model
 from outcrop.inference.network import Network, Patched
 from outcrop.inference.sampler import choose
 from outcrop.inference.scheduler import Span, Step
+from outcrop.inference.scoring import score
 
 
 class Runner:
@@ -35,11 +36,23 @@ class Runner:
         attention = SpanAttention(self._cache, places, self._device)
         tokens = torch.tensor([token for span in spans for token in span.tokens], device=self._device)
         states = network.forward(tokens, attention.positions, attention, _patched(spans))
+        _score_prompts(network, states, spans)
         choosing = [span for span in spans if span.chooses]
         if not choosing:
             return []
         logits = network.logits(states[_last_tokens(spans)])
         return choose(logits, [span.answer.sampling for span in choosing], [span.draw for span in choosing])
+
+
+def _score_prompts(network: Network, states: torch.Tensor, spans: Sequence[Span]) -> None:
+    """Where it was asked for: how likely each token of a prompt is after those before it."""
+    at = 0
+    for span in spans:
+        prompt, likeliest = span.answer.prompt, span.answer.sampling.prompt_logprobs
+        if likeliest is not None:
+            following = prompt[span.start + 1 : span.start + 1 + len(span.tokens)]
+            span.answer.prompt_scores += score(network.logits, states[at : at + len(following)], following, likeliest)
+        at += len(span.tokens)
 
 
 def _by_weights(spans: Sequence[Span]) -> dict[Network, list[Span]]:

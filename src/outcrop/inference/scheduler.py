@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from outcrop.inference.asking import Finish, FinishReason, Progress, Sampling, Tokens, Writer
+from outcrop.inference.asking import Finish, FinishReason, Progress, Sampling, Scored, Tokens, Writer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,10 @@ class Limits:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Answer:
-    """One request on its way. `model` is opaque here: answers of one model run side by side."""
+    """One request on its way. `model` is opaque here: answers of one model run side by side.
+
+    `prompt_scores`, where they were asked for, grow as the prompt runs: whoever runs it adds them, nobody here looks.
+    """
 
     prompt: Tokens
     sampling: Sampling
@@ -39,6 +42,7 @@ class Answer:
     cached: int = 0
     row: int = -1
     cancelled: bool = False
+    prompt_scores: list[tuple[Scored, ...]] = field(default_factory=list)
     dice: Random = field(init=False)
 
     def __post_init__(self) -> None:

@@ -49,6 +49,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self._starts)
 
+    def row(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """A row's tokens, cut after its last trained one, and which of them are learnt."""
+        part = slice(int(self._starts[number]), int(self._ends[number]))
+        return self._ids[part], self._trained[part]
+
     @property
     def trained_tokens(self) -> int:
         """How many tokens are learnt in all."""

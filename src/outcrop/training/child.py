@@ -10,9 +10,11 @@ import torch
 from outcrop.domain.errors import JobFailure
 from outcrop.domain.events import Event, Finished
 from outcrop.domain.plan import TrainingPlan
+from outcrop.domain.probes import PROBES_FILE
 from outcrop.training.batches import Rows
 from outcrop.training.loop import Material, train
 from outcrop.training.objectives import objective_named
+from outcrop.training.probing import Probing
 from outcrop.training.pupil import prepare
 from outcrop.training.saver import Saver
 from outcrop.training.shelf import Shelf
@@ -34,10 +36,14 @@ def run(
     """
     torch.set_num_threads(plan.threads)
     torch.manual_seed(plan.seed)
+    material = _material(plan, keys[0])
     pupil = prepare(plan, _parent(plan, keys))
     with _saver(plan, checkpoints, keys[0], tell) as saver:
-        finished = train(pupil.model, _material(plan, keys[0]), plan, tell, saver)
-    pupil.save(ModelFolder(out, plan.job_id, keys[0]))
+        finished = train(pupil.model, material, plan, tell, saver)
+    folder = ModelFolder(out, plan.job_id, keys[0])
+    probing = Probing.of(pupil.model, (material.validation or (material.training,))[0])  # to save may merge its weights
+    pupil.save(folder)
+    folder.write(PROBES_FILE, probing.beside(pupil.base()).to_json())
     return finished
 
 

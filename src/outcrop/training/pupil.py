@@ -48,6 +48,16 @@ class Pupil:
             folder.write(CONFIG_FILE, data.config())
             folder.write(WEIGHTS_FILE, data.weights())
 
+    def base(self) -> CausalModel:
+        """The foundation checkpoint as it was trained on. Call it last: the trained model may be taken apart for it."""
+        if self.adapters is not None and self.folded is None and not self.whole:
+            self.adapters.detach()
+            return self.model
+        model = _loaded(self.plan, _device())
+        if self.plan.quantization is not None:
+            quantize(model, _device())
+        return model
+
     def _adapter(self, adapters: Attached) -> AdapterData:
         assert self.plan.lora is not None
         own = AdapterData(plan=self.plan.lora, tensors=adapters.give())
@@ -101,6 +111,22 @@ def _loaded(plan: TrainingPlan, device: torch.device) -> CausalModel:
     return load_model(Path(plan.base_checkpoint), _weight_type(device, plan), place)
 
 
+def take_model(base: CausalModel, model: ModelFolder) -> None:
+    """Makes the foundation checkpoint `base` the model in a folder: its whole weights, or its adapter merged in.
+
+    Raises JobFailure where they do not fit.
+    """
+    if model.has(FULL_WEIGHTS_FILE):
+        _take_weights(base, model)
+    else:
+        _merge(base, _read_adapter(model))
+
+
+def put_adapter(base: CausalModel, data: AdapterData) -> None:
+    """Attaches an adapter to `base`. Raises JobFailure where it does not fit."""
+    _fit(_attached(base, data.plan, seed=0), data)
+
+
 def _weight_type(device: torch.device, plan: TrainingPlan) -> torch.dtype:
     """Frozen weights fit in bfloat16 on an accelerator; trained ones, and a CPU's, stay exact."""
     return torch.bfloat16 if device.type == "cuda" and plan.lora is not None else torch.float32
@@ -135,7 +161,7 @@ def _fit(adapters: Attached, data: AdapterData) -> None:
     try:
         adapters.take(data.tensors)
     except (KeyError, RuntimeError) as error:
-        raise JobFailure("The parent model's adapter does not fit the base model: another size or shape.") from error
+        raise JobFailure("The model's adapter does not fit the base model: another size or shape.") from error
 
 
 def _read_adapter(parent: ModelFolder) -> AdapterData:
@@ -149,7 +175,11 @@ def _take_whole(model: CausalModel, parent: ModelFolder, plan: TrainingPlan) -> 
             "The parent model has whole weights of its own, which qlora would coarsen for good; "
             "hint: outcrop.method lora or full"
         )
+    _take_weights(model, parent)
+
+
+def _take_weights(model: CausalModel, parent: ModelFolder) -> None:
     try:
         model.take(load(parent.read(FULL_WEIGHTS_FILE)))
     except (KeyError, RuntimeError, SafetensorError) as error:
-        raise JobFailure("The parent model's weights do not fit the base model: another size or shape.") from error
+        raise JobFailure("The model's weights do not fit the base model: another size or shape.") from error

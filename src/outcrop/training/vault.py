@@ -35,7 +35,7 @@ class ModelFolder:
             with SealedReader(self.path / name, self.key, self._context(name)) as sealed:
                 return b"".join(sealed.pieces())
         except (OSError, SealBroken) as error:
-            raise JobFailure(f"The parent model's {name} cannot be read: {error}") from error
+            raise JobFailure(f"The model's {name} cannot be read: {error}") from error
 
     def write(self, name: str, content: bytes) -> None:
         """Seals `content` under `name`; on disk before this returns. Raises JobFailure where the disk refuses it."""

@@ -13,7 +13,10 @@ from outcrop.worker import children
 
 @dataclass(slots=True, kw_only=True)
 class EngineProcess:
-    """A running engine and the models that it holds. `said_ready`: whether the database was told."""
+    """A running engine and the models that it holds. `said_ready`: whether the database was told.
+
+    `lent`: only jobs have needed it so far; `needed`: when it last was.
+    """
 
     checkpoint: str
     socket: Path
@@ -21,7 +24,9 @@ class EngineProcess:
     log: Path
     started: float
     answers: bool = False
+    needed: float
     said_ready: bool = False
+    lent: bool = False
     holds: set[str] = field(default_factory=set)
 
     @property
@@ -33,6 +38,15 @@ class EngineProcess:
         """Whether it answers; asked until it first does."""
         self.answers = self.answers or face.is_ready(self.socket)
         return self.answers
+
+    def idle_for(self, seconds: float) -> bool:
+        """Whether nobody has needed it for so long, and nobody waits for an answer of it now."""
+        if time.monotonic() - self.needed < seconds:
+            return False
+        try:
+            return face.open_answers(self.socket) == 0
+        except face.EngineRefused:
+            return False  # it ends, or has much to do: looked at again
 
     def load(self, model_id: str, open_folder: Callable[[], AbstractContextManager[Path]]) -> None:
         """Hand a model over."""
@@ -51,7 +65,8 @@ def start(launch: children.Launch, records: Path, checkpoint: str, socket: Path)
     """Start the engine of a checkpoint."""
     socket.unlink(missing_ok=True)
     child = children.start(launch, records)
-    return EngineProcess(checkpoint=checkpoint, socket=socket, child=child, log=launch.log, started=time.monotonic())
+    now = time.monotonic()
+    return EngineProcess(checkpoint=checkpoint, socket=socket, child=child, log=launch.log, started=now, needed=now)
 
 
 def launch_of(checkpoint: str, socket: Path, logs: Path, threads: int) -> children.Launch:

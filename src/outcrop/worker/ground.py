@@ -3,7 +3,7 @@
 import secrets
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from outcrop.store.database import Database
 from outcrop.store.keys import Keys
 from outcrop.store.object_key import object_key
 from outcrop.store.objects import Objects
+from outcrop.worker.wishes import Wishes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class WorkerGround:
     keys: Keys
     clock: Callable[[], datetime]
     owner: str
+    wishes: Wishes = field(default_factory=Wishes)
 
     def catalogue(self) -> Catalogue:
         """The catalogue as it is now: a user may map a model while we run."""

@@ -7,25 +7,30 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from outcrop.domain.errors import OutcropError
+from outcrop.domain.probes import PROBES_FILE
 from outcrop.sealed import SealedReader
 
 MEMORY = Path("/dev/shm")  # the files never reach a disk; where there is no such place, the run folder stands in
 
 
 @contextmanager
-def opened(model_folder: Path, key: bytes, run_folder: Path) -> Iterator[Path]:
-    """A folder (0700) with the model's files in the clear, gone at the end."""
-    storage = _storage(run_folder)
-    _check_room(storage, model_folder)
+def opened(model_folder: Path, key: bytes, run_folder: Path, model_id: str = "") -> Iterator[Path]:
+    """A folder (0700) with the model's files in the clear, gone at the end.
+
+    `model_id`: what the files are bound to, where the folder does not have that name yet.
+    """
+    storage, bound_to = _storage(run_folder), model_id or model_folder.name
+    files = sorted(file for file in model_folder.iterdir() if file.name != PROBES_FILE)  # an engine needs no probes
+    _check_room(storage, files)
     place = Path(tempfile.mkdtemp(prefix=_prefix(run_folder), dir=storage))
     try:
-        for sealed in sorted(model_folder.iterdir()):
-            _open_file(sealed, key, place / sealed.name)
+        for sealed in files:
+            _open_file(sealed, key, f"model/{bound_to}/{sealed.name}".encode(), place / sealed.name)
         yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
@@ -37,8 +42,7 @@ def sweep(run_folder: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _open_file(sealed: Path, key: bytes, target: Path) -> None:
-    context = f"model/{sealed.parent.name}/{sealed.name}".encode()
+def _open_file(sealed: Path, key: bytes, context: bytes, target: Path) -> None:
     with (
         SealedReader(sealed, key, context) as reader,
         os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
@@ -47,8 +51,8 @@ def _open_file(sealed: Path, key: bytes, target: Path) -> None:
             file.write(piece)
 
 
-def _check_room(storage: Path, model_folder: Path) -> None:
-    needed = sum(sealed.stat().st_size for sealed in model_folder.iterdir())
+def _check_room(storage: Path, files: Sequence[Path]) -> None:
+    needed = sum(sealed.stat().st_size for sealed in files)
     free = shutil.disk_usage(storage).free
     if needed > free:
         raise OutcropError(f"{storage} has {free:,} bytes free, and the model needs {needed:,} there while it loads.")

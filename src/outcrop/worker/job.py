@@ -11,6 +11,7 @@ import itertools
 import logging
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,14 +23,15 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from outcrop.domain.errors import Fault, JobFailure, OutcropError
 from outcrop.domain.events import Event, Finished, Started
 from outcrop.domain.plan import TrainingPlan
+from outcrop.domain.probes import PROBE_ROWS
 from outcrop.domain.states import JobStatus, Phase, PhaseStatus
 from outcrop.sealed.writer import sync_folder
 from outcrop.store import jobs
 from outcrop.store.jobs import ClaimedJob, LeaseLost, Outcome
-from outcrop.worker import data, launch, planning, succession
+from outcrop.worker import data, gate, generation, launch, planning, questions, succession
 from outcrop.worker.ground import WorkerGround, key_context
 from outcrop.worker.lease import Closing, Lease, Lost, StopRequested
-from outcrop.worker.metrics import MetricsFiles
+from outcrop.worker.metrics import CSV, MetricsFiles
 
 ATTEMPTS_LIMIT = 20  # a job that takes its worker down every time must not do so for ever
 SETTLE_PAUSE_S = 1.0
@@ -151,8 +153,10 @@ class _Attempt:
                 "had ended; the worker's log tells more."
             )
         plan, key = self._ready() or self._prepare()
-        with self._phase(Phase.TRAINING):
-            return self._train(plan, key)
+        with self._phase(Phase.TRAINING), gate.warming(self.ground, plan.base_checkpoint):
+            outcome = self._train(plan, key)
+            self._pass_the_gate(plan, key)
+            return outcome
 
     def _ready(self) -> tuple[TrainingPlan, bytes] | None:
         """The plan and the key of an earlier attempt that came so far; its two phases stay as they are."""
@@ -175,6 +179,7 @@ class _Attempt:
             prepared = self._prepared_folder()
             rows = sources.write_rows(prepared, key, seen, self.lease.check)
             plan = planning.make_plan(self.ground, self.job, rows)
+            self._questions(key).write(sources, seen, max(PROBE_ROWS, plan.generation_sample))
             succession.keep_plan(self.work_folder, plan)
         return plan, key
 
@@ -195,6 +200,27 @@ class _Attempt:
             validation_losses=finished.validation_losses,
             checkpoint=plan.base_checkpoint,
         )
+
+    def _pass_the_gate(self, plan: TrainingPlan, key: bytes) -> None:
+        """The model that was made must answer in the serving engine as it did in training. Raises JobFailure."""
+        candidate = gate.Candidate(
+            job_id=self.job.id, folder=self.folder / "out", key=key, checkpoint=plan.base_checkpoint
+        )
+        probes, asked = gate.read_probes(candidate), self._questions(key).read()
+        began = time.monotonic()
+
+        def examine(loaded: gate.Loaded) -> list[generation.Scored]:
+            parity = gate.examine(loaded, probes, asked)
+            LOG.info("job %s passed the gate after %.2f s: %s", self.job.id, time.monotonic() - began, parity)
+            return generation.sample(loaded, asked.questions[: plan.generation_sample], self.lease.check)
+
+        self._tell_generation(gate.admit(self.ground, candidate, self.lease.check, examine))
+
+    def _tell_generation(self, rows: list[generation.Scored]) -> None:
+        if rows:
+            place = data.output_of(self.job).below(generation.GENERATION_FILE)
+            data.access_of(self.ground, self.job).put(place, generation.as_csv(rows), CSV)
+            self._note({"event": "generation_metrics", **generation.means(rows)})
 
     def _listen(self, training: launch.Training, metrics: MetricsFiles) -> Finished:
         last: Event | None = None
@@ -220,6 +246,9 @@ class _Attempt:
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             made.rename(place)
         sync_folder(place.parent)
+
+    def _questions(self, key: bytes) -> questions.Kept:
+        return questions.Kept(self._prepared_folder(), self.job.id, key)
 
     def _prepared_folder(self) -> Path:
         folder = self.work_folder / "prepared"

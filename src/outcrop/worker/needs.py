@@ -1,4 +1,7 @@
-"""What engines should hold: all that is provisioned or deployed, by checkpoint. Knows nothing of engines."""
+"""What engines should hold: all that is provisioned or deployed, by checkpoint, and what jobs wish for meanwhile.
+
+Knows nothing of engines.
+"""
 
 from dataclasses import dataclass, field
 
@@ -14,7 +17,8 @@ from outcrop.worker.ground import WorkerGround
 class Needs:
     """Custom models by checkpoint; the checkpoint of each foundation model; and why each other one cannot be had.
 
-    `throughput` and `deployments` are those that wait for their model; `awaited` are those models' ids.
+    `throughput` and `deployments` are those that wait for their model; `awaited` are those models' ids. `lent` are the
+    checkpoints that only jobs need, for a moment.
     """
 
     held: dict[str, dict[str, CustomModel]] = field(default_factory=dict)
@@ -22,6 +26,7 @@ class Needs:
     hopeless: dict[str, str] = field(default_factory=dict)
     throughput: list[Throughput] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)
+    lent: set[str] = field(default_factory=set)
 
     @property
     def awaited(self) -> set[str]:
@@ -48,6 +53,9 @@ def needs_of(ground: WorkerGround) -> Needs:
     for deployed in deployments.standing(ground.database):
         for model_id in (deployed.model_id, deployed.wanted_model_id):
             _need(ground, needs, model_id)
+    needs.lent = ground.wishes.checkpoints() - needs.held.keys()
+    for checkpoint in needs.lent:
+        needs.held[checkpoint] = {}
     return needs
 
 

@@ -41,6 +41,7 @@ def make_plan(ground: WorkerGround, job: Job, rows: WrittenRows) -> TrainingPlan
         lora=applied.lora,
         quantization=applied.quantization,
         seed=stated.seed,
+        generation_sample=stated.generation_sample,
         checkpoint_every_s=stated.checkpoint_every_s,
         threads=max(1, (os.cpu_count() or 1) // ground.settings.job_slots),
     )

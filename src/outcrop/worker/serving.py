@@ -24,14 +24,16 @@ from outcrop.worker.patience import Refusals, Rest
 from outcrop.worker.telling import tell
 
 START_LIMIT_S = 900.0  # a large checkpoint on a slow disk; an engine that is silent for longer will stay so
+LINGER_S = 60.0  # an engine that a job had wished for: the next job of the same base, or its model's user, comes soon
 LOG = logging.getLogger(__name__)
 
 
 class Serving:
     """The engines of this home. All but `interrupt` belongs to one thread."""
 
-    def __init__(self, ground: WorkerGround) -> None:
+    def __init__(self, ground: WorkerGround, linger_s: float = LINGER_S) -> None:
         self._ground = ground
+        self._linger_s = linger_s
         self._running: dict[str, EngineProcess] = {}
         self._rests: dict[str, Rest] = {}
         self._refusals = Refusals()
@@ -47,6 +49,7 @@ class Serving:
         self._start()
         for engine in self._running.values():
             self._feed(engine, self._needs.held.get(engine.checkpoint, {}))
+        self._let_go()
         tell(self._ground, self._needs, self.answer)
 
     def answer(self, model_id: str) -> bool | str:
@@ -97,6 +100,9 @@ class Serving:
             del self._running[checkpoint]
             self._rests.setdefault(checkpoint, Rest()).after_death(engine.age_s, what)
             engines.gone(self._ground.database, checkpoint, what)
+            hopeless = self._rests[checkpoint].hopeless
+            if hopeless:
+                self._ground.wishes.give_up(checkpoint, hopeless)
 
     def _start(self) -> None:
         settings = self._ground.settings
@@ -107,6 +113,7 @@ class Serving:
             threads = max(1, (os.cpu_count() or 1) // 2)
             launch = processes.launch_of(row.checkpoint, Path(row.socket), settings.logs_folder, threads)
             engine = processes.start(launch, settings.processes_folder, row.checkpoint, Path(row.socket))
+            engine.lent = row.checkpoint in self._needs.lent
             self._running[row.checkpoint] = engine
             engines.starting(self._ground.database, row.checkpoint, engine.child.process.pid)
 
@@ -122,6 +129,18 @@ class Serving:
         if engine.child.running() and not engine.said_ready:
             engines.ready(self._ground.database, engine.checkpoint, self._ground.clock())
             engine.said_ready = True
+
+    def _let_go(self) -> None:
+        """Stop an engine that only jobs had wished for, once they have not for a while: it holds memory."""
+        for checkpoint, engine in list(self._running.items()):
+            if checkpoint in self._needs.held:
+                engine.needed = time.monotonic()
+                engine.lent = engine.lent and checkpoint in self._needs.lent
+            elif engine.lent and engine.idle_for(self._linger_s):
+                engine.child.stop()
+                engine.socket.unlink(missing_ok=True)
+                del self._running[checkpoint]
+                engines.gone(self._ground.database, checkpoint, "no job needs it any more")
 
     def _load(self, engine: EngineProcess, model: CustomModel) -> None:
         try:

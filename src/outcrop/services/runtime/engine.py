@@ -3,7 +3,10 @@
 Knows no request of a caller: those go through `client`.
 """
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -11,6 +14,7 @@ from outcrop.domain.errors import OutcropError
 
 HEALTH_TIMEOUT_S = 2.0
 LOAD_TIMEOUT_S = 600.0
+ANSWER_TIMEOUT_S = 600.0  # a few short rows: a large model on a slow machine, behind other answers
 
 
 class EngineRefused(OutcropError):
@@ -46,7 +50,40 @@ def unload_adapter(socket: Path, name: str) -> None:
     _ask(socket, LOAD_TIMEOUT_S, "POST", "/v1/unload_lora_adapter", {"lora_name": name})
 
 
-def _ask(socket: Path, timeout_s: float, method: str, path: str, body: dict[str, str] | None) -> httpx.Response:
+def open_answers(socket: Path) -> int:
+    """How many answers are under way."""
+    return int(_ask(socket, HEALTH_TIMEOUT_S, "GET", "/health", None).json()["answers"])
+
+
+def tokens_of(socket: Path, body: dict[str, Any]) -> list[int]:
+    """The tokens that a raw prompt (`prompt`) or a conversation (`messages`) is, as the engine renders it."""
+    said: list[int] = _ask(socket, ANSWER_TIMEOUT_S, "POST", "/tokenize", body).json()["tokens"]
+    return said
+
+
+def prompt_logprobs(socket: Path, name: str, tokens: Sequence[int], likeliest: int) -> list[dict[int, float]]:
+    """Log-probabilities by token at each place of `tokens` but the first: of the one there, and of the likeliest."""
+    asked = {"model": name, "prompt": list(tokens), "max_tokens": 1, "temperature": 0, "prompt_logprobs": likeliest}
+    said = _ask(socket, ANSWER_TIMEOUT_S, "POST", "/v1/completions", asked).json()
+    places = said["choices"][0]["prompt_logprobs"][1:]
+    return [{int(token): _number(scored["logprob"]) for token, scored in place.items()} for place in places]
+
+
+def answer_to(socket: Path, name: str, question: dict[str, Any]) -> str:
+    """The likeliest answer to a raw prompt (`prompt`) or a conversation (`messages`)."""
+    path = "/v1/completions" if "prompt" in question else "/v1/chat/completions"
+    said = _ask(socket, ANSWER_TIMEOUT_S, "POST", path, {"model": name, "temperature": 0, **question}).json()
+    choice = said["choices"][0]
+    text: str = choice["text"] if "prompt" in question else choice["message"]["content"]
+    return text
+
+
+def _number(said: float | None) -> float:
+    """JSON has no word for what is no number."""
+    return math.nan if said is None else said
+
+
+def _ask(socket: Path, timeout_s: float, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
     """The engine's answer. Raises EngineRefused, EngineSilent where nobody answers."""
     if not socket.exists():
         raise EngineSilent("The engine does not answer: it has not opened its socket.")
@@ -68,6 +105,6 @@ def _sentence(answer: httpx.Response) -> str:
 
 
 def _client(socket: Path, timeout_s: float) -> httpx.Client:
-    return httpx.Client(
-        transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://engine", timeout=timeout_s, trust_env=False
-    )
+    # No TLS on a unix socket: without `verify=False` every client would first read the machine's certificates (15 ms).
+    transport = httpx.HTTPTransport(uds=str(socket), verify=False)
+    return httpx.Client(transport=transport, base_url="http://engine", timeout=timeout_s, trust_env=False)

@@ -1,0 +1,122 @@
+"""`outcrop export`: a custom model of this home, out of its seal. Works on the home itself, server or not.
+
+The decrypting, merging and examining is done by a child of the engine wing, which gets the key on its standard input.
+"""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from outcrop.cli.options import DEFAULT_REGION, home_option
+from outcrop.config import Settings
+from outcrop.domain import arn as arns
+from outcrop.domain import lifeline
+from outcrop.domain.errors import OutcropError
+from outcrop.store import models
+from outcrop.store.home import Home, open_home
+from outcrop.store.keys import Keys
+from outcrop.store.models import CustomModel
+from outcrop.worker.ground import key_context
+
+Format = Literal["peft", "merged"]
+
+
+@click.command()
+@home_option
+@click.argument("model")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["peft", "merged"]),
+    default="peft",
+    show_default=True,
+    help="peft: the adapter alone; merged: a whole checkpoint in float32.",
+)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, file_okay=False),
+    show_default="MODEL-FORMAT here",
+    help="Folder to write: a new one, or an empty one.",
+)
+@click.option("--region", default=DEFAULT_REGION, show_default=True, help="The Region of a model given by name.")
+def export(home: Path, model: str, form: Format, to: Path | None, region: str) -> None:
+    """Write MODEL, a custom model by name or ARN, as plain files that transformers and PEFT load."""
+    settings = Settings(home=home.resolve())
+    found, key = _find(settings, model, region)
+    target = _empty(to or Path(f"{found.name}-{form}"))
+    _check_base(found)
+    parity = _run(settings, found, key, form, target)
+    click.echo(f"{target}")
+    click.echo(
+        f"read back, it answers as it was trained: {parity['own']['mean']:.1e} nats apart on average over "
+        f"{parity['count']} log-probabilities",
+        err=True,
+    )
+    click.echo(f"warning: the weights in {target} are in the clear: whoever reads them has the model", err=True)
+
+
+def _find(settings: Settings, identifier: str, region: str) -> tuple[CustomModel, bytes]:
+    """A model of this home and its data key, opened."""
+    if not settings.master_key_file.exists():
+        raise OutcropError(f"there is no Outcrop home at {settings.home}. hint: --home")
+    home = open_home(settings)
+    try:
+        model = _model(home, identifier, region)
+        assert model.data_key is not None, "a model is made with the key of its job"
+        return model, Keys(home.database, home.master_key).unwrap(model.data_key, key_context(model.job_id))
+    finally:
+        home.close()
+
+
+def _model(home: Home, identifier: str, region: str) -> CustomModel:
+    arn = arns.parse(identifier)
+    with home.database.read() as connection:
+        found = models.find(connection, region if arn is None else arn.region, home.account, identifier)
+    if found is None:
+        raise OutcropError(f"there is no custom model {identifier} in {region}. hint: outcrop status, or --region")
+    return found
+
+
+def _empty(target: Path) -> Path:
+    if target.exists() and any(target.iterdir()):
+        raise OutcropError(f"{target} is not empty: nothing is overwritten. hint: --to another folder")
+    return target.resolve()
+
+
+def _check_base(model: CustomModel) -> None:
+    if not (Path(model.checkpoint) / "config.json").is_file():
+        raise OutcropError(
+            f"{model.name} was trained on the checkpoint {model.checkpoint}, which is not there any more"
+        )
+
+
+def _run(settings: Settings, model: CustomModel, key: bytes, form: Format, target: Path) -> dict[str, Any]:
+    """What the child measured. Raises OutcropError with its words."""
+    request = {
+        "folder": str(settings.models_folder / model.job_id),
+        "job_id": model.job_id,
+        "base": model.checkpoint,
+        "format": form,
+        "to": str(target),
+        "name": model.name,
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "outcrop.training.export", json.dumps(request)],
+        input=base64.b64encode(key),
+        stdout=subprocess.PIPE,
+        env={**os.environ, lifeline.PARENT: str(os.getpid())},
+        check=False,
+    )
+    try:
+        said: dict[str, Any] = json.loads(ended.stdout)
+    except ValueError:
+        raise OutcropError(f"the export ended with status {ended.returncode} and wrote nothing") from None
+    if "error" in said:
+        raise OutcropError(said["error"])
+    return said
