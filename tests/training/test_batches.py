@@ -6,7 +6,8 @@ import pytest
 
 from outcrop.domain.errors import JobFailure
 from outcrop.text import Rendered
-from outcrop.training.batches import Rows, epoch_order
+from outcrop.training.batches import Rows
+from outcrop.training.order import epoch_order
 
 Make = Callable[[Sequence[Rendered]], Rows]
 

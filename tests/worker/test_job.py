@@ -7,6 +7,7 @@ import logging
 import resource
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,36 @@ def test_data_replaced_after_its_check_is_not_trained(scene: Any, tmp_path: Path
     scene.put("train.jsonl", jsonl([{"anything": "unchecked"}]))
     with pytest.raises(JobFailure, match="was replaced after it had been checked"):
         sources.write_rows(tmp_path, new_key(), seen, lambda: None)
+
+
+@pytest.mark.parametrize("harm", [False, True], ids=["whole", "damaged"])
+def test_rows_that_an_earlier_attempt_prepared_are_used_and_what_is_damaged_is_made_again(
+    scene: Any, harm: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = scene.queue("again")
+    _run_until_rows_are_ready(scene)
+    (piece,) = (scene.ground.work_folder(job.id) / "prepared").rglob("piece-*")
+    sealed = piece.read_bytes()
+    if harm:
+        piece.write_bytes(sealed[:-1])
+    _run_until_rows_are_ready(scene)
+    assert (piece.read_bytes() == sealed) is not harm
+    assert ("piece 0 of prepared rows is made again" in caplog.text) is harm
+    attempts.run(scene.ground, scene.claim(), scene.closing)
+    job = scene.job("again")
+    assert (job.status, job.failure_message) == (JobStatus.COMPLETED, None)
+    assert not scene.ground.work_folder(job.id).exists()
+
+
+def _run_until_rows_are_ready(scene: Any) -> None:
+    """One attempt, that its worker hands back as soon as its training child runs."""
+    claimed = scene.claim()
+    with ThreadPoolExecutor(1) as other:
+        attempt = other.submit(attempts.run, scene.ground, claimed, scene.closing)
+        await_that(lambda: list(scene.ground.settings.processes_folder.glob("*.json")), 60, "a training child")
+        scene.closing.set()
+        attempt.result()
+    scene.closing.clear()
 
 
 # --- roles, buckets, keys ---------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from outcrop.domain.errors import JobFailure
 from outcrop.modeling.packed import Packed
 from outcrop.text.rows import TokenRows
+from outcrop.training.sources import HeldRows, RowSource
 
 # Tokens computed at once: more costs memory, fewer costs time. A longer row is a piece of its own.
 PIECE_TOKENS = 2048
@@ -37,17 +39,12 @@ class Batch:
 class Rows:
     """Token rows, each cut after its last trained token: what follows can teach nothing."""
 
-    def __init__(self, rows: TokenRows) -> None:
-        self.source = rows
-        self._ids, self._starts = rows.tokens.astype(np.int64), rows.offsets[:-1]
-        trained = rows.trained.astype(bool)
-        trained[self._starts[self._starts < len(trained)]] = False  # nothing comes before a row's first token
-        self._trained = trained
-        self.counts, self._ends = _measure(trained, rows.offsets)
-        self.lengths = np.diff(rows.offsets)
+    def __init__(self, rows: RowSource | TokenRows) -> None:
+        self.source = HeldRows(rows) if isinstance(rows, TokenRows) else rows
+        self.lengths, self.counts, self._ends = self.source.lengths, self.source.counts, self.source.ends
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self.counts)
 
     def row(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """A row's tokens, cut after its last trained one, and which of them are learnt."""
@@ -57,7 +54,7 @@ class Rows:
     @property
     def trained_tokens(self) -> int:
         """How many tokens are learnt in all."""
-        return int(self.counts.sum())
+        return int(self.counts.sum(dtype=np.int64))
 
     def require_trained(self, name: str) -> "Rows":
         """Itself. Raises JobFailure where a row has nothing to learn, and where there is no row."""
@@ -73,9 +70,9 @@ class Rows:
 
     def order(self, seed: int, epoch: int) -> NDArray[np.int64]:
         """The order of an epoch: another each epoch, the same for the same seed and rows."""
-        return epoch_order(len(self), seed, epoch)
+        return self.source.order(seed, epoch)
 
-    def batches(self, order: Sequence[int], size: int) -> Iterator[Batch]:
+    def batches(self, order: Sequence[int] | NDArray[np.int64], size: int) -> Iterator[Batch]:
         """The rows in `order`, `size` at a time; the last batch holds what is left."""
         for start in range(0, len(order), size):
             rows = tuple(int(row) for row in order[start : start + size])
@@ -99,24 +96,23 @@ class Rows:
 
     def _length(self, row: int) -> int:
         """Tokens that go through the model: the last one only is predicted."""
-        return int(self._ends[row] - self._starts[row] - 1)
+        return int(self._ends[row]) - 1
 
     def _pack(self, rows: Sequence[int]) -> Piece:
-        spans = [(int(self._starts[row]), int(self._ends[row])) for row in rows]
+        found = [self.source.row(row) for row in rows]
         wanted, before = [], 0
-        for start, end in spans:
-            wanted.append(np.flatnonzero(self._trained[start + 1 : end]) + before)
-            before += end - 1 - start
-        targets = [self._ids[start:end][self._trained[start:end]] for start, end in spans]
-        lengths = tuple(end - 1 - start for start, end in spans)
+        for _, trained in found:
+            wanted.append(np.flatnonzero(trained[1:]) + before)
+            before += len(trained) - 1
+        lengths = tuple(len(ids) - 1 for ids, _ in found)
         return Piece(
             packed=Packed(
-                tokens=_joined([self._ids[start : end - 1] for start, end in spans]),
+                tokens=_joined([ids[:-1] for ids, _ in found]),
                 positions=_joined([np.arange(length) for length in lengths]),
                 lengths=lengths,
             ),
             wanted=_joined(wanted),
-            targets=_joined(targets),
+            targets=_joined([ids[trained] for ids, trained in found]),
         )
 
 
@@ -127,19 +123,5 @@ def named(rows: NDArray[np.int64]) -> str:
     return f"row{'s' if len(rows) > 1 else ''} {shown}" + (f" and {more} more" if more > 0 else "")
 
 
-def epoch_order(rows: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """The order of an epoch: another each epoch, the same for the same seed."""
-    return np.random.default_rng((seed, epoch)).permutation(rows)
-
-
-def _measure(trained: NDArray[np.bool_], offsets: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Trained tokens of each row, and the place after its last one (its start + 1 where it has none)."""
-    before = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(trained, dtype=np.int64)])
-    counts = before[offsets[1:]] - before[offsets[:-1]]
-    places = np.append(np.flatnonzero(trained), -1)
-    last = places[before[offsets[1:]] - 1]
-    return counts, np.where(counts > 0, last, offsets[:-1]) + 1
-
-
-def _joined(parts: Sequence[NDArray[np.int64]]) -> torch.Tensor:
-    return torch.from_numpy(parts[0] if len(parts) == 1 else np.concatenate(parts))
+def _joined(parts: Sequence[NDArray[Any]]) -> torch.Tensor:
+    return torch.from_numpy(np.concatenate(parts, dtype=np.int64))

@@ -18,6 +18,7 @@ from outcrop.training.probing import Probing
 from outcrop.training.pupil import prepare
 from outcrop.training.saver import Saver
 from outcrop.training.shelf import Shelf
+from outcrop.training.sources import BUFFER_BYTES, PieceBuffer
 from outcrop.training.vault import ModelFolder, read_token_rows
 
 
@@ -48,11 +49,11 @@ def run(
 
 
 def _material(plan: TrainingPlan, key: bytes) -> Material:
-    """The plan's rows, each set looked through before anything is trained."""
-    require = objective_named(plan.objective).require
+    """The plan's rows, each set looked through before anything is trained; one buffer's bound is that of all."""
+    require, buffer = objective_named(plan.objective).require, PieceBuffer(BUFFER_BYTES)
 
     def rows(path: str, name: str) -> Rows:
-        return require(Rows(read_token_rows(Path(path), plan.job_id, key)), name)
+        return require(Rows(read_token_rows(Path(path), plan.job_id, key, buffer)), name)
 
     training = rows(plan.training_rows, "training")
     return Material(training=training, validation=tuple(rows(path, "validation") for path in plan.validation_rows))

@@ -81,7 +81,7 @@ class _Run:
         """What is left of the epoch that the next step belongs to."""
         rows, history = self.material.training, self.history
         epoch, done = history.position
-        order = self.objective.order(rows, self.plan.seed, epoch).tolist()
+        order = self.objective.order(rows, self.plan.seed, epoch)
         self.model.train()
         for batch in islice(rows.batches(order, self.plan.batch_size), done, None):
             self._step(batch)

@@ -4,17 +4,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outcrop.domain.errors import JobFailure, SealBroken
+from outcrop.prepared.folder import PreparedFolder
 from outcrop.sealed import SealedReader, SealedWriter
-from outcrop.text.rows import TokenRows, read_rows
+from outcrop.text.rows import read_rows
+from outcrop.training.sources import DAMAGE, HeldRows, PieceBuffer, PreparedRows, RowSource, cannot_be_read
 
 
-def read_token_rows(path: Path, job_id: str, key: bytes) -> TokenRows:
-    """The sealed rows of a job. Raises JobFailure where they are missing or damaged."""
+def read_token_rows(path: Path, job_id: str, key: bytes, buffer: PieceBuffer) -> RowSource:
+    """A job's rows: a folder of prepared ones, whose pieces are opened into `buffer` when asked for, or one file.
+
+    Raises JobFailure where they are missing or damaged; so does reading a row of them later.
+    """
     try:
+        if path.is_dir():
+            return PreparedRows(PreparedFolder(path, job_id, key), buffer)
         with SealedReader(path, key, f"job/{job_id}/{path.name}".encode()) as sealed:
-            return read_rows(sealed.as_file())
-    except (OSError, ValueError, SealBroken) as error:
-        raise JobFailure(f"The token rows {path.name} cannot be read: {error}") from error
+            return HeldRows(read_rows(sealed.as_file()))
+    except DAMAGE as error:
+        raise cannot_be_read(path, error) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,13 @@ class Child:
         """SIGTERM to the whole group; returns at once."""
         _signal_group(self.process.pid, signal.SIGTERM)
 
+    def ending(self) -> str:
+        """How it ended, in words; waits until it has."""
+        status = self.process.wait()
+        if status == -signal.SIGKILL:
+            return f"signal {-status}: something killed it, as the system does where memory runs out"
+        return f"signal {-status}" if status < 0 else f"exit status {status}"
+
     def forget(self) -> None:
         """Remove the record of an ended child."""
         self.record.unlink(missing_ok=True)

@@ -1,39 +1,42 @@
-"""A job's files: checked as its role sees them, reported beside its output, written as sealed token rows.
+"""A job's files: checked as its role sees them, reported beside its output, prepared as sealed token rows.
 
 Knows nothing of training. A message names place and rule, never a row's text.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal, cast
+from typing import Literal, cast
 
 from outcrop import corpus, families
 from outcrop.corpus import CheckOptions
 from outcrop.domain.errors import JobFailure
+from outcrop.domain.plan import TrainingPlan
 from outcrop.families import Checkpoint, CustomizationType, FoundationModel, RecordFormat
-from outcrop.sealed import SealedWriter
+from outcrop.prepared.folder import PreparedFolder
+from outcrop.prepared.manifest import Manifest
 from outcrop.store.jobs import Job
 from outcrop.store.objects import ObjectRecord
-from outcrop.text import Rendered, Tokenizer
-from outcrop.text.rows import RowsSummary, write_rows
 from outcrop.worker import artifacts
 from outcrop.worker.access import Place, RoleAccess
 from outcrop.worker.findings import Findings, Look
 from outcrop.worker.ground import WorkerGround
+from outcrop.worker.preparing import Source, digest, prepare
+from outcrop.worker.renderers import Crew, cores
+from outcrop.worker.rendering import Recipe
 
 Check = Callable[[], None]
 Seen = Mapping[Place, ObjectRecord]
-ROWS_A_CHECK = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenRows:
-    """Sealed token rows of a job, ready for its training child."""
+    """Folders of prepared rows, ready for a job's training child, and what was counted in each."""
 
     training: Path
     validation: tuple[Path, ...]
-    summary: RowsSummary
+    summary: Manifest
+    validation_summaries: tuple[Manifest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +49,7 @@ class Sources:
     validation: tuple[Place, ...]
     prefix: Place
     output: Place
-    rules: RecordFormat
-    checkpoint: Checkpoint
-    tokenizer: Tokenizer
+    crew: Crew
 
     @classmethod
     def of(cls, ground: WorkerGround, job: Job) -> "Sources":
@@ -57,6 +58,12 @@ class Sources:
         kind = kind_of(job)
         hyperparameters = families.check_hyperparameters(model, kind, job.hyperparameters)
         validators = job.validation_data.get("validators", [])
+        recipe = Recipe(
+            checkpoint=str(checkpoint.path),
+            rules=families.record_format(model, kind, hyperparameters.batch_size),
+            context_tokens=checkpoint.context_tokens,
+            moment=job.created_at,  # the same at every attempt
+        )
         return cls(
             job_id=job.id,
             access=access_of(ground, job),
@@ -64,10 +71,19 @@ class Sources:
             validation=tuple(Place.of(validator["s3Uri"]) for validator in validators),
             prefix=Place.of(job.output_data["s3Uri"]),
             output=output_of(job),
-            rules=families.record_format(model, kind, hyperparameters.batch_size),
-            checkpoint=checkpoint,
-            tokenizer=Tokenizer.load(checkpoint.path),
+            crew=Crew(
+                recipe=recipe,
+                tokenizer=recipe.tokenizer(),
+                count=cores(),
+                records=ground.settings.processes_folder,
+                log=ground.job_log(job.id),
+            ),
         )
+
+    @property
+    def rules(self) -> RecordFormat:
+        """What the files' records must be."""
+        return self.crew.recipe.rules
 
     def check(self, check: Check) -> Seen:
         """Every rule on every row of every file; answers what was read. Raises JobFailure.
@@ -85,47 +101,49 @@ class Sources:
             raise JobFailure(failure)
         return {look.place: look.record for look in (training, *validation) if look.record is not None}
 
-    def write_rows(self, folder: Path, key: bytes, seen: Seen, check: Check) -> WrittenRows:
-        """Render every record once, as it will be trained, into sealed files. The objects must be those seen."""
+    def write_rows(self, prepared: Path, key: bytes, seen: Seen, check: Check) -> WrittenRows:
+        """Every record rendered once, as it will be trained, into sealed sets below `prepared`.
 
-        def write(place: Place, name: str) -> tuple[Path, RowsSummary]:
-            context = f"job/{self.job_id}/{name}".encode()
-            with (
-                self.access.open(place, seen[place]) as (file, _),
-                SealedWriter(folder / name, key, context) as writer,
-            ):
-                return folder / name, write_rows(self._rendered(place, file, check), writer)
+        What an earlier attempt made there is used. The objects must be those seen. Raises JobFailure.
+        """
 
-        training, summary = write(self.training, "training.rows")
-        numbered = enumerate(self.validation)
-        validation = tuple(write(place, f"validation-{number}.rows")[0] for number, place in numbered)
-        return WrittenRows(training=training, validation=validation, summary=summary)
+        def write(place: Place) -> tuple[Path, Manifest]:
+            with self.access.open(place, seen[place]) as (file, record):
+                folder = PreparedFolder(prepared / digest(self.crew.recipe, record), self.job_id, key)
+                source = Source(file=file, name=place.file_name, record=record)
+                return folder.path, prepare(source, folder, self.crew, check)
+
+        training, summary = write(self.training)
+        validation = [write(place) for place in self.validation]
+        return WrittenRows(
+            training=training,
+            validation=tuple(path for path, _ in validation),
+            summary=summary,
+            validation_summaries=tuple(counted for _, counted in validation),
+        )
 
     def _look(self, place: Place, part: Literal["training", "validation"], check: Check) -> Look:
+        recipe = self.crew.recipe
         options = CheckOptions(
             part=part,
-            tokenizer=self.tokenizer,
-            context_tokens=self.checkpoint.context_tokens,
+            tokenizer=self.crew.tokenizer,
+            context_tokens=recipe.context_tokens,
             on_chunk=lambda _: check(),
         )
         try:
             with self.access.open(place) as (file, record):
-                return Look(place=place, report=corpus.check(file, place.file_name, self.rules, options), record=record)
+                report = corpus.check(file, place.file_name, self.rules, options)
+                return Look(place=place, report=report, record=record)
         except JobFailure as failure:
             return Look(place=place, unreadable=str(failure))
 
-    def _rendered(self, place: Place, file: IO[bytes], check: Check) -> Iterator[Rendered]:
-        limit = self.checkpoint.context_tokens
-        for number, record in enumerate(corpus.read(file, self.rules), start=1):
-            if number % ROWS_A_CHECK == 0:
-                check()
-            rendered = self.tokenizer.render(record).cut(limit)
-            if not rendered.trained_count:
-                raise JobFailure(
-                    f"{place.file_name}:{number}: nothing of the record is left to learn once it is cut to the "
-                    f"{limit} tokens that the checkpoint takes; shorten its prompt."
-                )
-            yield rendered
+
+def are_whole(plan: TrainingPlan, key: bytes, check: Check) -> bool:
+    """Whether the rows that an earlier attempt prepared can be trained: one that is damaged is made again."""
+    for path in {plan.training_rows, *plan.validation_rows}:
+        if not PreparedFolder(Path(path), plan.job_id, key).is_whole(check):
+            return False
+    return True
 
 
 def base_of(ground: WorkerGround, job: Job) -> tuple[FoundationModel, Checkpoint]:

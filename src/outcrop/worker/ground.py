@@ -37,6 +37,10 @@ class WorkerGround:
         """Where a running job's sealed rows, plan and log lie."""
         return self.settings.work_folder / job_id
 
+    def job_log(self, job_id: str) -> Path:
+        """Where a job's child processes talk."""
+        return self.settings.logs_folder / f"job-{job_id}.log"
+
     def model_folder(self, job_id: str) -> Path:
         """Where the sealed model that a job made lies."""
         return self.settings.models_folder / job_id

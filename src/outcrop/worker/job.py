@@ -141,7 +141,7 @@ class _Attempt:
 
     @property
     def log(self) -> Path:
-        return self.ground.settings.logs_folder / f"job-{self.job.id}.log"
+        return self.ground.job_log(self.job.id)
 
     def work(self) -> Outcome:
         """The phases, in order."""
@@ -159,11 +159,13 @@ class _Attempt:
             return outcome
 
     def _ready(self) -> tuple[TrainingPlan, bytes] | None:
-        """The plan and the key of an earlier attempt that came so far; its two phases stay as they are."""
+        """The plan and the key of an earlier attempt whose rows are whole; its two phases stay as they are."""
         self.lease.check()
         done = self.job.phases[Phase.DATA_PROCESSING]["status"] == PhaseStatus.COMPLETED
         plan = succession.kept_plan(self.work_folder) if done else None
-        return None if plan is None else (plan, self._data_key())
+        if plan is None or not data.are_whole(plan, key := self._data_key(), self.lease.check):
+            return None
+        return plan, key
 
     def _prepare(self) -> tuple[TrainingPlan, bytes]:
         """Validation and data processing; what they come to is kept for later attempts."""

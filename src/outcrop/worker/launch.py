@@ -4,7 +4,6 @@ import base64
 import contextlib
 import logging
 import queue
-import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -80,7 +79,7 @@ def _listen(child: children.Child, check: Callable[[], None]) -> Iterator[Event]
             raise JobFailure(event.cause)
         yield event
     if not isinstance(last, Finished):
-        raise JobFailure(f"The training process ended without a result ({_ending(child)}).")
+        raise JobFailure(f"The training process ended without a result ({child.ending()}).")
 
 
 def _events(lines: Iterator[bytes]) -> Iterator[Event]:
@@ -112,10 +111,3 @@ def _read(child: children.Child, lines: _Lines) -> None:
         for line in pipe:
             lines.put(line)
     lines.put(ENDED)
-
-
-def _ending(child: children.Child) -> str:
-    status = child.process.wait()
-    if status == -signal.SIGKILL:
-        return f"signal {-status}: something killed it, as the system does where memory runs out"
-    return f"signal {-status}" if status < 0 else f"exit status {status}"
