@@ -7,12 +7,13 @@ Knows nothing of encryption or of where the bytes lie.
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from outcrop.domain.row_statistics import RowStatistics
 from outcrop.text.rendered import Rendered
 
 MAGIC = b"OUTROWS\x01"
@@ -40,12 +41,13 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowsSummary:
-    """What was written."""
+    """What was written. `statistics` is what an estimate needs to know of it."""
 
     rows: int
     tokens: int
     trained_tokens: int
     longest: int
+    statistics: RowStatistics = field(default_factory=RowStatistics)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,19 +66,21 @@ def write_rows(rows: Iterable[Rendered], writer: Writer) -> RowsSummary:
     """Write every row in order, in constant memory."""
     writer.write(MAGIC)
     block: list[Rendered] = []
+    statistics = RowStatistics()
     held = count = tokens = trained = longest = 0
     for row in rows:
         block.append(row)
         size = len(row.ids)
         held, count, tokens = held + size, count + 1, tokens + size
         trained, longest = trained + row.trained_count, max(longest, size)
+        statistics += RowStatistics.of_row(row.trained)
         if held >= BLOCK_TOKENS:
             writer.write(_block(block))
             block, held = [], 0
     if block:
         writer.write(_block(block))
     writer.write(_HEAD.pack(0, 0) + _TOTALS.pack(count, tokens, trained))
-    return RowsSummary(rows=count, tokens=tokens, trained_tokens=trained, longest=longest)
+    return RowsSummary(rows=count, tokens=tokens, trained_tokens=trained, longest=longest, statistics=statistics)
 
 
 def read_rows(reader: Reader) -> TokenRows:
