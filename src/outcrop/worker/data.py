@@ -34,6 +34,7 @@ class WrittenRows:
     training: Path
     validation: tuple[Path, ...]
     summary: RowsSummary
+    validation_summaries: tuple[RowsSummary, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +99,13 @@ class Sources:
 
         training, summary = write(self.training, "training.rows")
         numbered = enumerate(self.validation)
-        validation = tuple(write(place, f"validation-{number}.rows")[0] for number, place in numbered)
-        return WrittenRows(training=training, validation=validation, summary=summary)
+        validation = [write(place, f"validation-{number}.rows") for number, place in numbered]
+        return WrittenRows(
+            training=training,
+            validation=tuple(path for path, _ in validation),
+            summary=summary,
+            validation_summaries=tuple(counted for _, counted in validation),
+        )
 
     def _look(self, place: Place, part: Literal["training", "validation"], check: Check) -> Look:
         options = CheckOptions(
