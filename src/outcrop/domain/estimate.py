@@ -11,7 +11,7 @@ from typing import Any
 
 from outcrop.domain.effort import Data, effort
 from outcrop.domain.events import Finished
-from outcrop.domain.footprint import ENGINE, footprint
+from outcrop.domain.footprint import Run, peak_bytes
 from outcrop.domain.machine import Machine, Precision
 from outcrop.domain.model_shape import ModelShape
 from outcrop.domain.plan import LoraPlan, TrainingPlan
@@ -39,7 +39,8 @@ class Question:
     def kind(self) -> str:
         """Jobs of one kind are graded together."""
         method = "lora" if self.plan.lora else "full"
-        return f"{self.machine.card or 'cpu'}/{self.plan.threads}/{method}/{self.precision}"
+        engine = "" if self.shape.architecture == "llama" else "/general"
+        return f"{self.machine.card or 'cpu'}/{self.plan.threads}/{method}/{self.precision}{engine}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,11 +102,17 @@ class Estimate:
 def estimate(question: Question) -> Estimate:
     """What the plan will take."""
     plan, rows, machine = question.plan, question.data.training, question.machine
-    precision, on_card = question.precision, machine.card is not None
-    held = footprint(question.shape, plan, rows, precision=precision, on_card=on_card, engine=ENGINE)
     steps = plan.epochs * math.ceil(rows.rows / plan.batch_size)
-    work = effort(question.shape, plan, question.data, steps=steps, piece_tokens=held.piece_tokens)
-    plain = work.seconds(machine, precision)
+    run = Run(
+        shape=question.shape,
+        plan=plan,
+        rows=rows,
+        precision=question.precision,
+        on_card=machine.card is not None,
+    )
+    work = effort(question.shape, plan, question.data, steps=steps, piece_tokens=run.piece_tokens)
+    plain = work.seconds(machine, question.precision)
+    training_s = None if plain is None else plain * machine.grades.get(question.kind, 1.0)
     return Estimate(
         rows=rows.rows,
         epochs=plan.epochs,
@@ -114,8 +121,8 @@ def estimate(question: Question) -> Estimate:
         trained_tokens=plan.epochs * rows.trained_tokens,
         start_s=machine.start_s,
         plain_s=plain,
-        training_s=None if plain is None else plain * machine.grades.get(question.kind, 1.0),
-        peak_bytes=held.peak,
+        training_s=training_s,
+        peak_bytes=peak_bytes(replace(run, checkpoints=_comes_to_a_checkpoint(plan, steps, training_s))),
         available_bytes=machine.memory_bytes,
         memory=machine.card or "this machine",
         kind=question.kind,
@@ -147,6 +154,13 @@ def grade(said: Mapping[str, Any], finished: Finished, trained_tokens: int) -> d
     }
     ratio = {name: round(number / said[name], RATIO_DIGITS) for name, number in actual.items() if said[name]}
     return {"estimated": dict(said), "actual": actual, "ratio": ratio}
+
+
+def _comes_to_a_checkpoint(plan: TrainingPlan, steps: int, training_s: float | None) -> bool:
+    """Whether the run goes on long enough that its state is written on the way."""
+    if plan.checkpoint_every_steps is not None:
+        return steps > plan.checkpoint_every_steps
+    return training_s is None or training_s > plan.checkpoint_every_s
 
 
 def _fits(question: Question) -> bool:

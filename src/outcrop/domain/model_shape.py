@@ -19,7 +19,10 @@ _PLAIN_MLP = 4  # an MLP's inner width in hidden sizes where the config does not
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelShape:
-    """Sizes of a decoder. `stored_bytes` is what a weight takes in the checkpoint's files."""
+    """Sizes of a decoder. `stored_bytes` is what a weight takes in the checkpoint's files.
+
+    `architecture` is the config's model_type: our own engine computes llama, the general one all others.
+    """
 
     vocabulary_size: int
     hidden_size: int
@@ -30,6 +33,7 @@ class ModelShape:
     head_size: int
     tied: bool
     stored_bytes: int = 4
+    architecture: str = "llama"
 
     @staticmethod
     def from_config(raw: Mapping[str, Any]) -> "ModelShape":
@@ -45,6 +49,7 @@ class ModelShape:
             key_value_heads=text.get("num_key_value_heads") or heads,
             head_size=text.get("head_dim") or hidden // heads,
             tied=bool(text.get("tie_word_embeddings", raw.get("tie_word_embeddings", False))),
+            architecture=str(raw.get("model_type", "llama")),
             stored_bytes=_BYTES.get(str(text.get("dtype") or text.get("torch_dtype") or "float32"), 4),
         )
 
