@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 
 from outcrop.domain.effort import Data
 from outcrop.domain.estimate import Estimate, Question, estimate
-from outcrop.domain.events import Finished, Step, from_line
+from outcrop.domain.events import Event, Finished, Started, Step, from_line
 from outcrop.domain.machine import Machine
 from outcrop.domain.model_shape import ModelShape
 from outcrop.domain.plan import LoraPlan, TrainingPlan
@@ -100,6 +100,7 @@ class Outcome:
     case: Case
     estimated: Estimate
     finished: Finished
+    tokens: int
     trained_tokens: int
 
     @property
@@ -110,14 +111,15 @@ class Outcome:
     @property
     def exact(self) -> bool:
         """Whether tokens and steps were what was said."""
-        said = (self.estimated.steps, self.estimated.trained_tokens)
-        return said == (self.finished.steps, self.trained_tokens)
+        said = (self.estimated.steps, self.estimated.tokens, self.estimated.trained_tokens)
+        return said == (self.finished.steps, self.tokens, self.trained_tokens)
 
     def to_dict(self) -> dict[str, Any]:
         """A row of the result."""
         return {
             "plan": str(self.case),
             "steps": self.finished.steps,
+            "tokens": self.tokens,
             "trained_tokens": self.trained_tokens,
             "exact": self.exact,
             "peak_mb_estimated": round(self.estimated.peak_bytes / 1e6),
@@ -151,11 +153,15 @@ def run_case(case: Case, folder: Path, machine: Machine) -> Outcome:
     statistics = RowStatistics.of(row.trained for row in rows)
     shape = ModelShape.from_config(config)
     said = estimate(Question(shape=shape, plan=plan, data=Data(training=statistics), machine=machine))
-    steps, finished = train(plan, folder, key)
+    events = train(plan, folder, key)
+    started, finished = events[0], events[-1]
+    assert isinstance(started, Started) and isinstance(finished, Finished), events[-1]
+    steps = [event for event in events if isinstance(event, Step)]
     return Outcome(
         case=case,
         estimated=said,
         finished=finished,
+        tokens=plan.epochs * started.tokens_per_epoch,
         trained_tokens=sum(step.tokens for step in steps),
     )
 
@@ -184,7 +190,7 @@ def make_rows(case: Case, vocabulary: int) -> list[Rendered]:
     return rows
 
 
-def train(plan: TrainingPlan, folder: Path, key: bytes) -> tuple[list[Step], Finished]:
+def train(plan: TrainingPlan, folder: Path, key: bytes) -> list[Event]:
     """The plan in a child of its own, as the worker runs it."""
     (folder / "plan.json").write_text(plan.to_json())
     command = [sys.executable, "-m", "outcrop.training", str(folder / "plan.json"), str(folder / "out")]
@@ -195,9 +201,7 @@ def train(plan: TrainingPlan, folder: Path, key: bytes) -> tuple[list[Step], Fin
         check=True,
         env={**os.environ, "OMP_NUM_THREADS": str(plan.threads)},
     )
-    events = [from_line(line) for line in child.stdout.decode().splitlines()]
-    assert isinstance(events[-1], Finished), events[-1]
-    return [event for event in events if isinstance(event, Step)], events[-1]
+    return [from_line(line) for line in child.stdout.decode().splitlines()]
 
 
 def main(arguments: Sequence[str]) -> None:
