@@ -136,6 +136,7 @@ def test_an_expired_lease_is_taken_over_and_the_old_owner_can_change_nothing(
         lambda: jobs.begin_again(database, old),
         lambda: jobs.note(database, old, {"event": "late"}),
         lambda: jobs.set_data_key(database, old, b"key"),
+        lambda: jobs.set_estimate(database, old, {"estimated": {}}),
         lambda: jobs.record_metrics(database, old, 1.0, ()),
         lambda: jobs.release(database, old),
         lambda: jobs.settle(database, old, jobs.Outcome(status=JobStatus.COMPLETED), late),

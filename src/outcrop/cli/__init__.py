@@ -19,6 +19,7 @@ COMMANDS = {
     "doctor": ("outcrop.cli.doctor", "doctor"),
     "lab": ("outcrop.cli.lab", "lab"),
     "data": ("outcrop.cli.data", "data"),
+    "jobs": ("outcrop.cli.jobs", "jobs"),
     "models": ("outcrop.cli.models", "models"),
     "export": ("outcrop.cli.export", "export"),
     "cleanup": ("outcrop.cli.cleanup", "cleanup"),

@@ -1,6 +1,8 @@
 """`outcrop data check`: the report a job would make, on a file here, before anything is uploaded. Needs no server."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -14,6 +16,7 @@ from outcrop.corpus import CheckOptions, Report
 from outcrop.domain.errors import OutcropError
 from outcrop.families import Catalogue, Checkpoint, CustomizationType, FoundationModel, RecordFormat
 from outcrop.text import Tokenizer
+from outcrop.worker import estimating
 
 TALK = Console(stderr=True)
 
@@ -29,27 +32,57 @@ def data() -> None:
 @click.option("--model", "model_id", required=True, help="The foundation model's id, as the job will name it.")
 @click.option("--validation", is_flag=True, help="Check as a validation file, not as the training file.")
 @click.option("--continued-pre-training", "unlabeled", is_flag=True, help="Unlabeled text, one passage a line.")
-@click.option("--batch-size", default=1, show_default=True, help="Titan takes shorter records in larger batches.")
+@click.option(
+    "--hyperparameter", "hyperparameters", multiple=True, metavar="NAME=VALUE", help="As the job will send it; several."
+)
+@click.option("--batch-size", type=click.IntRange(min=1), help="Short for --hyperparameter batchSize=N.")
 @click.option("--sample", default=1, show_default=True, help="How many records to show with the trained tokens marked.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def check(home: Path, file: Path, model_id: str, as_json: bool, sample: int, **asked: bool | int) -> None:
-    """Check FILE as a customization job of --model would; exit status 1 where the job would fail."""
-    model, checkpoint = _served(home, model_id)
+@click.option("--json", "as_json", is_flag=True, help="Print the report, with the estimate, as JSON.")
+def check(home: Path, file: Path, model_id: str, as_json: bool, sample: int, **asked: Any) -> None:
+    """Check FILE as a customization job of --model would, and say what training on it would take.
+
+    Exit status 1 where the job would fail: where a row is bad, or this machine's memory is certainly too small.
+    """
+    settings = Settings(home=home)
+    model, checkpoint = _served(settings, model_id)
     kind: CustomizationType = families.CONTINUED_PRE_TRAINING if asked["unlabeled"] else families.FINE_TUNING
-    rules = families.record_format(model, kind, int(asked["batch_size"]))
+    hyperparameters = families.check_hyperparameters(model, kind, _sent(asked["hyperparameters"], asked["batch_size"]))
+    rules = families.record_format(model, kind, hyperparameters.batch_size)
     tokenizer = Tokenizer.load(checkpoint.path)
-    report = _checked(file, rules, checkpoint, tokenizer, validation=bool(asked["validation"]))
+    report = _checked(file, rules, checkpoint, tokenizer, validation=asked["validation"])
+    expected = None
+    if report.ok and report.tokens is not None and not asked["validation"]:
+        expected = estimating.expect_file(settings, model, checkpoint, hyperparameters, report.tokens.statistics)
     if as_json:
-        click.echo(report.to_json())
+        told = {**report.to_dict(), "estimate": expected and expected.estimate.to_dict()}
+        click.echo(json.dumps(told, indent=1))
     else:
         click.echo(report.to_text())
+        _say_estimate(expected)
         _show_sample(file, rules, tokenizer, sample)
-    if not report.ok:
+    if not report.ok or (expected is not None and expected.estimate.certainly_too_large):
         raise SystemExit(1)
 
 
-def _served(home: Path, model_id: str) -> tuple[FoundationModel, Checkpoint]:
-    catalogue = Catalogue.load(Settings(home=home).catalogue_file)
+def _sent(pairs: tuple[str, ...], batch_size: int | None) -> dict[str, str]:
+    """The hyperparameters as a request sends them."""
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        raise click.BadParameter(f"{wrong[0]!r} must be NAME=VALUE", param_hint="--hyperparameter")
+    short = {} if batch_size is None else {"batchSize": str(batch_size)}
+    return {**short, **dict(pair.split("=", 1) for pair in pairs)}
+
+
+def _say_estimate(expected: estimating.Expectation | None) -> None:
+    if expected is None:
+        return
+    click.echo(f"estimate: {expected.in_words()}")
+    if not expected.estimate.fits:
+        click.echo(f"hint: {expected.mend()}", err=True)
+
+
+def _served(settings: Settings, model_id: str) -> tuple[FoundationModel, Checkpoint]:
+    catalogue = Catalogue.load(settings.catalogue_file)
     model = catalogue.find_model(model_id)
     if model is None:
         raise OutcropError(f"{model_id} is no model id that Outcrop serves. hint: outcrop models")

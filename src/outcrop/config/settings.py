@@ -67,6 +67,11 @@ class Settings:
         return self.home / "logs"
 
     @property
+    def machine_file(self) -> Path:
+        """How fast this machine is, as it was measured and as jobs graded it (JSON); made again where it is missing."""
+        return self.home / "machine.json"
+
+    @property
     def catalogue_file(self) -> Path:
         """The user's own mappings from model ids to checkpoints (TOML)."""
         return self.home / "models.toml"

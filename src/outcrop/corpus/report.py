@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from outcrop.domain.row_statistics import RowStatistics
+
 FAILURE_MESSAGE_LIMIT = 2048
 
 
@@ -56,7 +58,10 @@ class Warning_:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """Counts in a checkpoint's own tokens. `longest` are (tokens, line), the longest row first."""
+    """Counts in a checkpoint's own tokens. `longest` are (tokens, line), the longest row first.
+
+    `statistics` is what an estimate needs to know of the rows as they will be trained, cut to the limit.
+    """
 
     prompt: int = 0
     trained: int = 0
@@ -64,6 +69,7 @@ class Tokens:
     limit: int | None = None
     truncated_rows: int = 0
     truncated_tokens: int = 0
+    statistics: RowStatistics = field(default_factory=RowStatistics)
 
     @property
     def total(self) -> int:

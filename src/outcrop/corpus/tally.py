@@ -4,6 +4,7 @@ import heapq
 from dataclasses import dataclass, field
 
 from outcrop.corpus.report import Tokens, Warning_
+from outcrop.domain.row_statistics import RowStatistics
 from outcrop.text import Rendered
 
 # More rows than any family takes; beyond it, duplicates are no longer looked for.
@@ -58,6 +59,7 @@ class TokenTally:
     trained: int = 0
     truncated_rows: int = 0
     truncated_tokens: int = 0
+    statistics: RowStatistics = field(default_factory=RowStatistics)
     _longest: list[tuple[int, int]] = field(default_factory=list)
 
     def add(self, rendered: Rendered, line: int) -> None:
@@ -69,6 +71,7 @@ class TokenTally:
         heapq.heappush(self._longest, (size, -line))
         if len(self._longest) > LONGEST_SHOWN:
             heapq.heappop(self._longest)
+        self.statistics += RowStatistics.of_row(rendered.cut(self.limit or size).trained)
         if self.limit is not None and size > self.limit:
             self.truncated_rows += 1
             self.truncated_tokens += size - self.limit
@@ -83,4 +86,5 @@ class TokenTally:
             limit=self.limit,
             truncated_rows=self.truncated_rows,
             truncated_tokens=self.truncated_tokens,
+            statistics=self.statistics,
         )

@@ -80,6 +80,8 @@ class Finished:
 
     `saved_step`: the last step that the saved model knows. The losses are that model's: validation as it was measured
     after that step, training as the mean over its epoch so far.
+    `peak_bytes` of memory were held at once at most, `card_peak_bytes` of an accelerator's; `seconds` is what the
+    process took, from its first line of Python. (0: not measured.)
     """
 
     training_loss: float
@@ -87,6 +89,9 @@ class Finished:
     steps: int
     stopped_early: bool
     saved_step: int | None = None
+    peak_bytes: int = 0
+    card_peak_bytes: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from outcrop.domain.errors import SealBroken
+from outcrop.domain.row_statistics import RowStatistics
 from outcrop.prepared.manifest import Manifest
 from outcrop.prepared.piece import Numbers
 from outcrop.sealed import SealedReader, SealedWriter
@@ -30,6 +31,18 @@ class RowNumbers:
     def to_bytes(self) -> bytes:
         """As `from_bytes` reads it."""
         return b"".join(part.astype("<u4").tobytes() for part in (self.lengths, self.counts, self.ends))
+
+    def statistics(self) -> RowStatistics:
+        """Sums over the rows: `ends` counts the tokens up to a row's last learnt one, which is only predicted."""
+        computed = self.ends.astype(np.int64) - 1
+        return RowStatistics(
+            rows=len(self.lengths),
+            tokens=int(self.lengths.sum(dtype=np.int64)),
+            trained_tokens=int(self.counts.sum(dtype=np.int64)),
+            computed_tokens=int(computed.sum()),
+            longest=int(computed.max(initial=0)),
+            squares=int((computed * computed).sum()),
+        )
 
     @staticmethod
     def from_bytes(content: bytes) -> "RowNumbers":

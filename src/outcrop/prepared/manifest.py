@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from outcrop.domain.row_statistics import RowStatistics
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PieceNote:
@@ -18,13 +20,15 @@ class PieceNote:
 class Manifest:
     """Counts over all pieces. `tokens` and `longest` are after the cut to what the checkpoint takes.
 
-    `truncated_rows` were cut, `skipped_rows` are lines that were no record, `empty_answers` rows with one.
+    `statistics` is what an estimate needs to know of the rows. `truncated_rows` were cut, `skipped_rows` are lines that
+    were no record, `empty_answers` rows with one.
     """
 
     rows: int
     tokens: int
     trained_tokens: int
     longest: int
+    statistics: RowStatistics
     truncated_rows: int
     skipped_rows: int
     empty_answers: int

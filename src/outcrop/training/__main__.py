@@ -6,15 +6,20 @@ Ends with 0 after Finished and with 1 after Failed. SIGTERM ends it at once: wha
 import base64
 import binascii
 import sys
+import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
 from outcrop.domain.errors import JobFailure, OutcropError
-from outcrop.domain.events import Event, Failed, to_line
+from outcrop.domain.events import Event, Failed, Finished, to_line
 from outcrop.domain.lifeline import die_with_parent
 from outcrop.domain.plan import TrainingPlan
+from outcrop.training.peak import peak_memory, peak_of_card
+
+MILLISECONDS = 3  # decimals of a second
 
 
 def main(arguments: Sequence[str], source: TextIO, events: TextIO) -> int:
@@ -23,13 +28,15 @@ def main(arguments: Sequence[str], source: TextIO, events: TextIO) -> int:
     def tell(event: Event) -> None:
         print(to_line(event), file=events, flush=True)
 
+    began = time.monotonic()
     try:
         plan_file, out, *checkpoints = arguments
         keys = _keys(source)
         plan = TrainingPlan.from_json(Path(plan_file).read_text(encoding="utf-8"))
         from outcrop.training.child import run  # torch loads only once the plan is read
 
-        tell(run(plan, Path(out), keys, tell, Path(checkpoints[0]) if checkpoints else None))
+        checkpoint_folder = Path(checkpoints[0]) if checkpoints else None
+        tell(_measured(run(plan, Path(out), keys, tell, checkpoint_folder), began))
     except OutcropError as error:
         tell(Failed(cause=str(error)))
     except MemoryError:
@@ -40,6 +47,16 @@ def main(arguments: Sequence[str], source: TextIO, events: TextIO) -> int:
     else:
         return 0
     return 1
+
+
+def _measured(finished: Finished, began: float) -> Finished:
+    """With what the run took: said last, so that saving counts too."""
+    return replace(
+        finished,
+        peak_bytes=peak_memory(),
+        card_peak_bytes=peak_of_card(),
+        seconds=round(time.monotonic() - began, MILLISECONDS),
+    )
 
 
 def _keys(source: TextIO) -> list[bytes]:

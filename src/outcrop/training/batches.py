@@ -48,8 +48,8 @@ class Rows:
 
     def row(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """A row's tokens, cut after its last trained one, and which of them are learnt."""
-        part = slice(int(self._starts[number]), int(self._ends[number]))
-        return self._ids[part], self._trained[part]
+        ids, trained = self.source.row(number)
+        return ids.astype(np.int64), trained
 
     @property
     def trained_tokens(self) -> int:

@@ -10,6 +10,10 @@ from collections.abc import Iterable
 from outcrop.domain.events import Step, Validation
 
 TRAINING_FILE = "training_artifacts/step_wise_training_metrics.csv"
+ESTIMATE_FILE = "training_artifacts/estimate.json"
+PROGRESS_FILE = "training_artifacts/progress.json"
+CURVE_SVG = "training_artifacts/loss_curve.svg"
+CURVE_PNG = "training_artifacts/loss_curve.png"
 VALIDATION_FILES = (
     "validation_artifacts/post_fine_tuning_validation/validation_metrics.csv",
     "validation_artifacts/post_fine_tuning_validation/validation/validation_metrics.csv",

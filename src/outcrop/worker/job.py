@@ -8,6 +8,7 @@ those are bound to the job, its plan and their step.
 
 import contextlib
 import itertools
+import json
 import logging
 import shutil
 import threading
@@ -21,6 +22,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from outcrop.domain.errors import Fault, JobFailure, OutcropError
+from outcrop.domain.estimate import grade
 from outcrop.domain.events import Event, Finished, Started
 from outcrop.domain.plan import TrainingPlan
 from outcrop.domain.probes import PROBE_ROWS
@@ -28,7 +30,7 @@ from outcrop.domain.states import JobStatus, Phase, PhaseStatus
 from outcrop.sealed.writer import sync_folder
 from outcrop.store import jobs
 from outcrop.store.jobs import ClaimedJob, LeaseLost, Outcome
-from outcrop.worker import data, gate, generation, launch, planning, questions, succession
+from outcrop.worker import artifacts, data, estimating, gate, generation, launch, planning, questions, succession
 from outcrop.worker.ground import WorkerGround, key_context
 from outcrop.worker.lease import Closing, Lease, Lost, StopRequested
 from outcrop.worker.metrics import CSV, MetricsFiles
@@ -182,6 +184,7 @@ class _Attempt:
             rows = sources.write_rows(prepared, key, seen, self.lease.check)
             plan = planning.make_plan(self.ground, self.job, rows)
             self._questions(key).write(sources, seen, max(PROBE_ROWS, plan.generation_sample))
+            self._expect(plan, rows)
             succession.keep_plan(self.work_folder, plan)
         return plan, key
 
@@ -193,9 +196,14 @@ class _Attempt:
             checkpoints=succession.checkpoints_folder(self.work_folder, self.claimed.fence),
             keys=[key, *planning.parent_key(self.ground, self.job)],
         )
-        metrics = MetricsFiles(data.access_of(self.ground, self.job), data.output_of(self.job), self.ground.clock)
+        access, output = data.access_of(self.ground, self.job), data.output_of(self.job)
+        expected = self._expected()
+        metrics = MetricsFiles(access, output, self.ground.clock, expected.get("seconds"))
         finished = self._listen(training, metrics)
         metrics.write()
+        metrics.draw()
+        if expected:
+            self._grade(expected, finished, metrics.progress.trained_tokens)
         return Outcome(
             status=JobStatus.COMPLETED,
             training_loss=finished.training_loss,
@@ -224,6 +232,31 @@ class _Attempt:
             data.access_of(self.ground, self.job).put(place, generation.as_csv(rows), CSV)
             self._note({"event": "generation_metrics", **generation.means(rows)})
 
+    def _expect(self, plan: TrainingPlan, rows: data.WrittenRows) -> None:
+        """Say what the run will take. Raises JobFailure where this machine certainly has no room for it."""
+        expected = estimating.expect(self.ground.settings, plan, estimating.data_of(rows))
+        if expected is not None:
+            self._say_estimate({"estimated": expected.estimate.to_dict()})
+            expected.require_room()
+
+    def _expected(self) -> dict[str, Any]:
+        """What this attempt, or one before it, said that the run would take; empty where nothing could be said."""
+        with self.ground.database.read() as connection:
+            job = jobs.by_id(connection, self.job.id)
+        found: dict[str, Any] = ((job and job.estimate) or {}).get("estimated", {})
+        return found
+
+    def _grade(self, expected: dict[str, Any], finished: Finished, trained_tokens: int) -> None:
+        self._say_estimate(grade(expected, finished, trained_tokens))
+        if self.job.attempts == 1:  # a run that went on from a checkpoint did not take what a whole one takes
+            estimating.learn(self.ground.settings.machine_file, expected, finished)
+
+    def _say_estimate(self, said: dict[str, Any]) -> None:
+        jobs.set_estimate(self.ground.database, self.claimed, said)
+        place = data.output_of(self.job).below(artifacts.ESTIMATE_FILE)
+        content = json.dumps(said, indent=1).encode()
+        data.access_of(self.ground, self.job).put(place, content, "application/json")
+
     def _listen(self, training: launch.Training, metrics: MetricsFiles) -> Finished:
         last: Event | None = None
         records = self.ground.settings.processes_folder
@@ -236,6 +269,7 @@ class _Attempt:
         except (JobFailure, StopRequested):
             with contextlib.suppress(JobFailure):  # the bucket may be what failed
                 metrics.write()
+                metrics.draw()
             raise
         assert isinstance(last, Finished)
         return last

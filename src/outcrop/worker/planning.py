@@ -3,6 +3,7 @@
 import os
 
 from outcrop import families
+from outcrop.config import Settings
 from outcrop.domain.errors import Fault, JobFailure
 from outcrop.domain.plan import Objective, TrainingPlan
 from outcrop.store import models
@@ -46,8 +47,13 @@ def make_plan(ground: WorkerGround, job: Job, rows: WrittenRows) -> TrainingPlan
         seed=stated.seed,
         generation_sample=stated.generation_sample,
         checkpoint_every_s=stated.checkpoint_every_s,
-        threads=max(1, (os.cpu_count() or 1) // ground.settings.job_slots),
+        threads=threads(ground.settings),
     )
+
+
+def threads(settings: Settings) -> int:
+    """How many threads a training child computes on: its share of the processors."""
+    return max(1, (os.cpu_count() or 1) // settings.job_slots)
 
 
 def parent_of(ground: WorkerGround, job: Job) -> CustomModel | None:

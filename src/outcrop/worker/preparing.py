@@ -187,6 +187,7 @@ class _Ledger:
             tokens=self.tokens,
             trained_tokens=int(numbers.counts.sum(dtype=np.int64)),
             longest=self.longest,
+            statistics=numbers.statistics(),
             truncated_rows=self.truncated_rows,
             skipped_rows=self.skipped_rows,
             empty_answers=self.empty_answers,

@@ -75,10 +75,10 @@ class Kept:
 
     def write(self, sources: Sources, seen: Seen, count: int) -> None:
         """The first `count` records of what the probes are made of: the first validator's file, else the training's."""
-        place = (sources.validation or (sources.training,))[0]
+        place, recipe = (sources.validation or (sources.training,))[0], sources.crew.recipe
         with sources.access.open(place, seen[place]) as (file, _):
-            records = list(islice(corpus.read(file, sources.rules), count))
-        asked = Asked(questions=tuple(map(Question.of, records)), tokenizer=digest_of(sources.checkpoint.path))
+            records = list(islice(corpus.read(file, recipe.rules), count))
+        asked = Asked(questions=tuple(map(Question.of, records)), tokenizer=digest_of(Path(recipe.checkpoint)))
         with SealedWriter(self.folder / QUESTIONS_FILE, self.key, self._context) as sealed:
             sealed.write(json.dumps(asdict(asked)).encode())
 

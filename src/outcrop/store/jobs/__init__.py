@@ -15,6 +15,7 @@ from outcrop.store.jobs.lease import (
     release,
     release_owner,
     set_data_key,
+    set_estimate,
     set_phase,
     settle,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "release_owner",
     "request_stop",
     "set_data_key",
+    "set_estimate",
     "set_phase",
     "settle",
 ]

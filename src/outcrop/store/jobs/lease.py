@@ -96,6 +96,12 @@ def set_data_key(database: Database, claimed: ClaimedJob, wrapped: bytes) -> Non
         _held(connection, claimed, data_key=wrapped)
 
 
+def set_estimate(database: Database, claimed: ClaimedJob, estimate: dict[str, Any]) -> None:
+    """Remember what is expected of the run or, once it has ended, how that was graded. Raises LeaseLost."""
+    with database.write() as connection:
+        _held(connection, claimed, estimate=estimate)
+
+
 def record_metrics(
     database: Database, claimed: ClaimedJob, training_loss: float | None, validation_losses: tuple[float, ...]
 ) -> None:

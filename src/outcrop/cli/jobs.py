@@ -1,0 +1,191 @@
+"""`outcrop jobs list | show | watch`: customization jobs in a terminal. A plain client of the API."""
+
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from outcrop.cli.live import View, Watcher
+from outcrop.cli.options import DEFAULT_REGION, clients, every, home_option
+from outcrop.cli.plot import Plot
+from outcrop.worker.estimating import duration, gigabytes
+
+WATCH_S = 1.0  # the files in the bucket are two seconds old anyway
+SAY_S = 5.0  # where there is no terminal: at most a line this often, and one for each change of phase
+PLOT_WIDTH, LEAST_WIDTH = 100, 20
+region_option = click.option("--region", default=DEFAULT_REGION, show_default=True, help="The jobs' Region.")
+
+
+@click.group()
+def jobs() -> None:
+    """Look at customization jobs."""
+
+
+@jobs.command("list")
+@home_option
+@region_option
+@click.option("--status", help="Only jobs in this status, as the API spells it.")
+@click.option("--limit", default=50, show_default=True, help="How many, the newest first.")
+def list_(home: Path, region: str, status: str | None, limit: int) -> None:
+    """List customization jobs, the newest first."""
+    asked = {"statusEquals": status} if status else {}
+    bedrock = clients(home, region).bedrock
+    found = every(bedrock, "list_model_customization_jobs", "modelCustomizationJobSummaries", **asked)
+    table = Table(box=None, pad_edge=False, header_style="")
+    for name in ("job", "status", "model", "created", "took"):
+        table.add_column(name, no_wrap=True)
+    for job, _ in zip(found, range(limit), strict=False):
+        cells = (job["jobName"], job["status"], job["customModelName"], _when(job["creationTime"]), _took(job))
+        table.add_row(*map(Text, cells))
+    Console().print(table)
+
+
+@jobs.command()
+@home_option
+@region_option
+@click.argument("job")
+def show(home: Path, region: str, job: str) -> None:
+    """Show all that is known of JOB (a name or an ARN), with its estimate and its loss curve."""
+    view = Watcher(clients(home, region), job).look()
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in _facts(view):
+        table.add_row(name, Text(value))
+    console.print(table)
+    console.print(_curve(view, console))
+
+
+@jobs.command()
+@home_option
+@region_option
+@click.option("--every", "every_s", default=WATCH_S, show_default=True, help="Seconds between looks.")
+@click.argument("job")
+def watch(home: Path, region: str, every_s: float, job: str) -> None:
+    """Follow JOB (a name or an ARN) to its end; exit status 0 where it is Completed. Leaving does not stop it."""
+    watcher, console = Watcher(clients(home, region), job), Console(highlight=False)
+    views = _views(watcher, every_s)
+    last = _live(views, console) if console.is_terminal else _lines(views)
+    console.print(_curve(last, console))
+    click.echo(f"{last.job['jobName']}: {last.status}{_losses(last)}")
+    if last.job.get("failureMessage"):
+        click.echo(last.job["failureMessage"], err=True)
+    if last.status != "Completed":
+        raise SystemExit(1)
+
+
+def _views(watcher: Watcher, every_s: float) -> Iterator[View]:
+    """The job again and again, until it has ended."""
+    while True:
+        view = watcher.look()
+        yield view
+        if view.ended:
+            return
+        time.sleep(every_s)
+
+
+def _live(views: Iterator[View], console: Console) -> View:
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        for view in views:
+            live.update(_screen(view, console), refresh=True)
+    return view
+
+
+def _lines(views: Iterator[View]) -> View:
+    """One line for each phase, and for each few seconds that the training went on."""
+    said, when = "", -SAY_S
+    for view in views:
+        line = _line(view)
+        new_phase = line.split(":")[0] != said.split(":")[0]
+        if line != said and (new_phase or time.monotonic() - when >= SAY_S) and not view.ended:
+            click.echo(line)
+            sys.stdout.flush()
+            said, when = line, time.monotonic()
+    return view
+
+
+def _screen(view: View, console: Console) -> RenderableType:
+    progress = view.progress
+    done, steps = progress.get("stepsDone", 0), progress.get("steps", 0)
+    bar = ProgressBar(total=steps or 1, completed=done, width=min(60, console.width))
+    return Group(Text(f"{view.job['jobName']}  {_line(view)}", style="bold"), bar, _curve(view, console))
+
+
+def _line(view: View) -> str:
+    """What it is doing and how far it is: `training: step 12 of 84 (14 %), ...`."""
+    progress = view.progress
+    if view.phase != "training" or not progress.get("steps"):
+        expected = view.estimate.get("estimated", {}).get("seconds")
+        return view.phase + (f": estimated to take {duration(expected)}" if expected and not view.ended else "")
+    done, steps = progress["stepsDone"], progress["steps"]
+    parts = [f"step {done:,} of {steps:,} ({100 * done // steps} %)"]
+    parts += [f"epoch {progress['epoch'] + 1}"] if progress["epoch"] is not None else []
+    parts += [f"loss {progress['trainingLoss']:.4f}"] if progress["trainingLoss"] is not None else []
+    parts += [f"validation {loss:.4f}" for loss in progress["validationLosses"]]
+    parts += [f"{progress['tokensPerSecond']:,.0f} tokens/s"] if progress["tokensPerSecond"] else []
+    parts += [f"{duration(progress['secondsLeft'])} left"] if progress["secondsLeft"] is not None else []
+    resumed = len(progress["history"])
+    return "training: " + ", ".join(parts) + (f" ({resumed} events on the way)" if resumed else "")
+
+
+def _curve(view: View, console: Console) -> Text:
+    steps = max(view.progress.get("steps", 0), len(view.training), 1)
+    plain = "utf" not in (console.encoding or "").lower()
+    width = max(LEAST_WIDTH, min(PLOT_WIDTH, console.width - 12))
+    plot = Plot(curve=view.training, marks=view.validation, last=steps, width=width, plain=plain).text()
+    if plot:
+        mark = "o" if plain else "●"
+        plot.append(f"\n         training loss by step{f', validation {mark}' if view.validation else ''}")
+    return plot
+
+
+def _facts(view: View) -> Iterator[tuple[str, str]]:
+    job = view.job
+    yield "job", job["jobName"]
+    yield "arn", job["jobArn"]
+    yield "status", job["status"] if view.ended else f"{job['status']} ({_line(view)})"
+    if job.get("failureMessage"):
+        yield "failure", job["failureMessage"]
+    yield "model", f"{job['outputModelName']}, from {job['baseModelArn'].rsplit('/', 1)[-1]}"
+    yield "created", _when(job["creationTime"])
+    if "endTime" in job:
+        yield "ended", f"{_when(job['endTime'])} (took {_took(job)})"
+    yield "data", job["trainingDataConfig"]["s3Uri"]
+    yield "output", job["outputDataConfig"]["s3Uri"]
+    yield "hyperparameters", ", ".join(f"{name}={value}" for name, value in job.get("hyperParameters", {}).items())
+    if _losses(view):
+        yield "losses", _losses(view).removeprefix(", ")
+    yield from _estimate_facts(view.estimate)
+    yield from (("on the way", str(event)) for event in view.progress.get("history", []))
+
+
+def _estimate_facts(estimate: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name in ("estimated", "actual"):
+        said = estimate.get(name)
+        if said:
+            time_ = "" if said["seconds"] is None else f"{duration(said['seconds'])}, "
+            yield name, f"{said['steps']:,} steps, {time_}{gigabytes(said['peakBytes'])} of memory"
+
+
+def _losses(view: View) -> str:
+    """`, training loss 1.2345, validation loss 2.3456`, as far as they are known."""
+    training = view.job.get("trainingMetrics", {}).get("trainingLoss")
+    found = [] if training is None else [f"training loss {training:.4f}"]
+    found += [f"validation loss {each['validationLoss']:.4f}" for each in view.job.get("validationMetrics", [])]
+    return "".join(f", {part}" for part in found)
+
+
+def _when(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _took(job: dict[str, Any]) -> str:
+    return duration((job["endTime"] - job["creationTime"]).total_seconds()) if "endTime" in job else ""

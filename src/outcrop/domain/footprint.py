@@ -1,0 +1,164 @@
+"""The most memory that a training process holds at once, from sizes alone. Knows no machine and measures nothing.
+
+Three moments compete: the weights being read, a step at its widest, and the result being saved. What each holds was
+counted in the engine's code; the few constants that cannot be counted were fitted to `benchmarks/estimate.py`.
+"""
+
+import math
+from dataclasses import dataclass
+
+from outcrop.domain.machine import Precision
+from outcrop.domain.model_shape import ModelShape
+from outcrop.domain.plan import TrainingPlan
+from outcrop.domain.row_statistics import RowStatistics
+
+MEBIBYTE = 1 << 20
+BYTES = {"float32": 4, "bfloat16": 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What a training engine keeps, as far as memory goes. Change it with the engine; the benchmark says when.
+
+    `process_bytes`: Python with torch and the engine loaded, and what the matrix library sets aside for itself.
+    `piece_tokens`: tokens computed at once, unless one row is longer. `kept_*`: numbers kept for the backward pass, a
+    token and layer, in units of that width. `working_*`: numbers alive besides while one layer's gradient is computed.
+    `prunes`: the last layer goes on only with tokens that predict something learnt. `head_rows`: rows of logits that
+    exist at once, `logits`: how many times over, in float32. `head_gradients`: copies of the head's matrix while its
+    gradient is computed.
+    """
+
+    process_bytes: int
+    piece_tokens: int = 2048
+    kept_hidden: float
+    kept_intermediate: float
+    kept_queries: float
+    kept_key_values: float
+    kept_rank: float = 7
+    working_hidden: float = 4
+    working_intermediate: float = 5
+    prunes: bool = True
+    head_rows: int = 384
+    logits: float = 3
+    head_gradients: float = 2
+
+
+# Our own Llama, and transformers' networks: they load a larger library and keep what autograd keeps.
+OWN = Engine(process_bytes=345 * MEBIBYTE, kept_hidden=4, kept_intermediate=3, kept_queries=4, kept_key_values=3)
+GENERAL = Engine(
+    process_bytes=560 * MEBIBYTE,
+    kept_hidden=8,
+    kept_intermediate=4,
+    kept_queries=4,
+    kept_key_values=5,
+    kept_rank=14,
+    prunes=False,
+)
+CARD_BYTES = 600 * MEBIBYTE  # CUDA's own, and its libraries'
+TOKEN_BYTES = 5  # of a prepared row in memory: a token's id and whether it is learnt
+HELD_ROWS_BYTES = 64 * MEBIBYTE  # prepared rows that are in memory at once, at most
+NUMBER_BYTES = 12  # three numbers of every row
+OPTIMIZER_BYTES = 16  # a trained weight, its gradient and AdamW's two means, in float32
+SNAPSHOT_BYTES = 12  # a trained weight in a checkpoint that is being written: itself and the two means
+BEST_BYTES = 4  # a trained weight in the best state so far
+SAVED_BYTES = 8  # a trained weight while it is saved: as bytes of its own, and as the file's
+QUANTIZED_BYTES = 0.53  # a weight in 4 bits, and its share of the scales
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What decides how much is held. `checkpoints`: whether the run is long enough that one is written."""
+
+    shape: ModelShape
+    plan: TrainingPlan
+    rows: RowStatistics
+    precision: Precision
+    on_card: bool
+    checkpoints: bool = False
+
+    @property
+    def engine(self) -> Engine:
+        """Which engine trains this shape."""
+        return OWN if self.shape.architecture == "llama" else GENERAL
+
+    @property
+    def trained_weights(self) -> int:
+        """How many weights learn."""
+        lora = self.plan.lora
+        return self.shape.adapter_weights(lora.rank, lora.targets) if lora else self.shape.weights
+
+    @property
+    def piece_tokens(self) -> int:
+        """Tokens of the largest piece."""
+        return largest_piece(self.rows, self.plan.batch_size, self.engine.piece_tokens)
+
+
+def peak_bytes(run: Run) -> int:
+    """The most that the run will hold at once: of the card's memory, or else of the machine's."""
+    return round(max(_reading(run), _resting(run) + _step(run), _resting(run) + _saving(run)))
+
+
+def largest_piece(rows: RowStatistics, batch_size: int, budget: int) -> int:
+    """Tokens of the largest piece that is likely to come: at most the budget, unless one row is longer.
+
+    Batches are drawn by chance: the fullest of n of them is about sqrt(2 ln n) deviations above the mean.
+    """
+    batches = max(2, math.ceil(rows.rows / batch_size))
+    spread = math.sqrt(2 * math.log(batches) * min(batch_size, rows.rows)) * rows.deviation
+    likely = round(min(batch_size, rows.rows) * rows.mean + spread)
+    fullest = min(batch_size * rows.longest, rows.computed_tokens, likely)
+    return max(rows.longest, min(budget, fullest))
+
+
+def _process(run: Run) -> int:
+    return CARD_BYTES if run.on_card else run.engine.process_bytes
+
+
+def _reading(run: Run) -> float:
+    """The model beside the file it is read from, and the largest of its matrices on the way."""
+    shape = run.shape
+    if run.on_card:
+        return _process(run) + _frozen(run)
+    loaded = shape.weights * (BYTES[run.precision] + shape.stored_bytes)
+    return _process(run) + loaded + 4 * max(shape.head_weights, shape.layer_weights)
+
+
+def _resting(run: Run) -> float:
+    """What is held all the time while the run trains."""
+    held = _process(run) + OPTIMIZER_BYTES * run.trained_weights + _frozen(run)
+    if run.on_card:
+        return held
+    kept = SNAPSHOT_BYTES * run.checkpoints + BEST_BYTES * (run.plan.keep_best and bool(run.plan.validation_rows))
+    return held + _rows(run.rows) + kept * run.trained_weights
+
+
+def _rows(rows: RowStatistics) -> float:
+    """The training rows while they wait for their turn."""
+    return min(TOKEN_BYTES * rows.tokens, HELD_ROWS_BYTES) + NUMBER_BYTES * rows.rows
+
+
+def _frozen(run: Run) -> float:
+    """The weights that do not learn."""
+    if run.plan.lora is None:
+        return 0
+    linear, size = run.shape.layers * run.shape.layer_weights, BYTES[run.precision]
+    return (run.shape.weights - linear) * size + linear * (QUANTIZED_BYTES if run.plan.quantization else size)
+
+
+def _step(run: Run) -> float:
+    """One forward and backward pass over the largest piece, at its widest."""
+    shape, engine, tokens, size = run.shape, run.engine, run.piece_tokens, BYTES[run.precision]
+    learnt = tokens * run.rows.trained_share
+    attention = engine.kept_queries * shape.queries + engine.kept_key_values * shape.key_values
+    dense = engine.kept_hidden * shape.hidden_size + engine.kept_intermediate * shape.intermediate_size
+    low = engine.kept_rank * (run.plan.lora.rank if run.plan.lora else 0)
+    kept = (attention + dense + low) * tokens * (shape.layers - 1)
+    kept += attention * tokens + dense * (learnt if engine.prunes else tokens)
+    working = engine.working_hidden * shape.hidden_size + engine.working_intermediate * shape.intermediate_size
+    head = 4 * engine.logits * min(engine.head_rows, learnt) * shape.vocabulary_size
+    head += 0 if run.plan.lora else 4 * engine.head_gradients * shape.head_weights
+    return kept * size + max(working * tokens * size, head)
+
+
+def _saving(run: Run) -> float:
+    return 0 if run.on_card else SAVED_BYTES * run.trained_weights

@@ -1,0 +1,120 @@
+"""What a job is expected to take: said before it trains, graded when it has. Knows nothing of how it trains."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from outcrop.config import Settings
+from outcrop.domain.effort import Data
+from outcrop.domain.errors import CheckpointError, JobFailure
+from outcrop.domain.estimate import Estimate, Question, estimate, what_would_fit
+from outcrop.domain.events import Finished
+from outcrop.domain.model_shape import ModelShape
+from outcrop.domain.plan import TrainingPlan
+from outcrop.domain.row_statistics import RowStatistics
+from outcrop.families import Checkpoint, FoundationModel, Hyperparameters
+from outcrop.worker import machine, planning
+from outcrop.worker.data import WrittenRows
+
+# A shorter run says more of what else the machine did than of its speed.
+SHORTEST_LESSON_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """A job's estimate, and what it was asked for."""
+
+    question: Question
+    estimate: Estimate
+
+    def require_room(self) -> None:
+        """Raises JobFailure where the plan certainly does not fit: with the numbers, and what would fit."""
+        if self.estimate.certainly_too_large:
+            raise JobFailure(
+                f"The training would need about {gigabytes(self.estimate.peak_bytes)} of memory, and "
+                f"{gigabytes(self.estimate.available_bytes)} are free on {self.estimate.memory}. {self.mend()}"
+            )
+
+    def in_words(self) -> str:
+        """In one line: `84 steps, 12,345 tokens (4,567 trained) in 3 epochs; about 40 s; 0.5 GB of ...: fits`."""
+        said = self.estimate
+        time = "for how long is not known" if said.seconds is None else f"about {duration(said.seconds)}"
+        verdict = "fits" if said.fits else "does not fit"
+        return (
+            f"{said.steps:,} steps, {said.tokens:,} tokens ({said.trained_tokens:,} trained), epochs: {said.epochs}; "
+            f"{time}; {gigabytes(said.peak_bytes)} of the {gigabytes(said.available_bytes)} of memory free on "
+            f"{said.memory}: {verdict}"
+        )
+
+    def mend(self) -> str:
+        """What would fit, in a sentence."""
+        changes = list(what_would_fit(self.question))
+        return f"What would fit: {'; or '.join(changes)}." if changes else "No batchSize and no row length would fit."
+
+
+def data_of(rows: WrittenRows) -> Data:
+    """A job's rows in numbers, all validators' together."""
+    validation = sum((each.statistics for each in rows.validation_summaries), RowStatistics())
+    return Data(training=rows.summary.statistics, validation=validation)
+
+
+def expect(settings: Settings, plan: TrainingPlan, data: Data) -> Expectation | None:
+    """What the plan will take here; None where the checkpoint's config.json does not state its sizes."""
+    shape = shape_of(Path(plan.base_checkpoint))
+    if shape is None:
+        return None
+    here = machine.here(settings.machine_file, plan.threads)
+    question = Question(shape=shape, plan=plan, data=data, machine=here)
+    return Expectation(question=question, estimate=estimate(question))
+
+
+def learn(file: Path, said: Mapping[str, Any], finished: Finished) -> None:
+    """Let later estimates know how long a run really took, of which this was said."""
+    plain, took = said["plainSeconds"], finished.seconds - said["startSeconds"]
+    if plain and min(plain, took) >= SHORTEST_LESSON_S:
+        machine.learn(file, said["kind"], took / plain * said["steps"] / finished.steps)
+
+
+def expect_file(
+    settings: Settings,
+    model: FoundationModel,
+    checkpoint: Checkpoint,
+    hyperparameters: Hyperparameters,
+    statistics: RowStatistics,
+) -> Expectation | None:
+    """What a job on a file here would take: as `expect`, before there is a job."""
+    plan = TrainingPlan(
+        job_id="",
+        objective="fine_tuning",
+        base_checkpoint=str(checkpoint.path),
+        training_rows="",
+        epochs=hyperparameters.epoch_count,
+        batch_size=hyperparameters.batch_size,
+        learning_rate=hyperparameters.learning_rate,
+        lora=checkpoint.applied(model, hyperparameters).lora,
+        threads=planning.threads(settings),
+    )
+    return expect(settings, plan, Data(training=statistics))
+
+
+def shape_of(checkpoint: Path) -> ModelShape | None:
+    """The model's sizes; None where its config.json does not state them."""
+    try:
+        return ModelShape.from_config(json.loads((checkpoint / "config.json").read_bytes()))
+    except (OSError, ValueError, CheckpointError):  # whether the model can be loaded is for the child to say
+        return None
+
+
+def duration(seconds: float) -> str:
+    """As people say it: `8 s`, `3 min`, `2 h 05 min`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def gigabytes(size: float) -> str:
+    """As people say it: `1.8 GB`."""
+    return f"{size / 1e9:,.1f} GB"

@@ -1,0 +1,96 @@
+"""`outcrop jobs` shows a job's life in a terminal and without one, and its end in the exit status."""
+
+from typing import Any
+
+import pytest
+
+from living import Outcrop, jsonl, make_role, nova_row, wait_for_job
+
+pytestmark = pytest.mark.xdist_group("cli")
+
+REGION, BUCKET, NOVA = "ap-southeast-2", "watched", "amazon.nova-micro-v1:0:128k"
+ROWS = [nova_row(f"What is number {number}?", f"It is {number * 7}.") for number in range(40)]
+
+
+class Bench:
+    """A bucket and a role, to queue jobs with."""
+
+    def __init__(self, outcrop: Outcrop) -> None:
+        self.home, self.bedrock = outcrop.home, outcrop.client("bedrock", REGION)
+        s3 = outcrop.client("s3", REGION)
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3.put_object(Bucket=BUCKET, Key="good.jsonl", Body=jsonl(ROWS))
+        s3.put_object(Bucket=BUCKET, Key="check.jsonl", Body=jsonl(ROWS[:8]))
+        s3.put_object(Bucket=BUCKET, Key="bad.jsonl", Body=b"not json\n")
+        self.role = make_role(outcrop, BUCKET, "WatchedRole")
+
+    def queue(self, name: str, data: str = "good.jsonl", **more: Any) -> str:
+        members: dict[str, Any] = {
+            "jobName": name,
+            "customModelName": name,
+            "roleArn": self.role,
+            "baseModelIdentifier": NOVA,
+            "trainingDataConfig": {"s3Uri": f"s3://{BUCKET}/{data}"},
+            "outputDataConfig": {"s3Uri": f"s3://{BUCKET}/out"},
+            "hyperParameters": {"epochCount": "2", "batchSize": "1"},
+        }
+        arn: str = self.bedrock.create_model_customization_job(**{**members, **more})["jobArn"]
+        return arn
+
+
+@pytest.fixture(scope="module")
+def bench(outcrop: Outcrop) -> Bench:
+    return Bench(outcrop)
+
+
+@pytest.fixture(scope="module")
+def good(bench: Bench) -> str:
+    validators = {"validators": [{"s3Uri": f"s3://{BUCKET}/check.jsonl"}]}
+    return bench.queue("watched-good", validationDataConfig=validators)
+
+
+@pytest.fixture(scope="module")
+def bad(bench: Bench, good: str) -> str:
+    return bench.queue("watched-bad", "bad.jsonl")
+
+
+def test_a_job_is_watched_to_its_good_end(bench: Bench, good: str, run: Any) -> None:
+    ended = run("jobs", "watch", "--home", bench.home, "--region", REGION, "--every", "0.1", good)
+    assert ended.status == 0, ended.err
+    lines = ended.out.splitlines()
+    assert lines[-1].startswith("watched-good: Completed, training loss ") and "validation loss" in lines[-1]
+    assert any(line.startswith("training") for line in lines)
+    assert "│" in ended.out and "●" in ended.out  # the curve, and what was validated
+    assert "\x1b" not in ended.out
+
+
+def test_a_job_that_fails_is_told_and_ends_the_watch_with_1(bench: Bench, bad: str, run: Any) -> None:
+    ended = run("jobs", "watch", "--home", bench.home, "--region", REGION, "--every", "0.1", "watched-bad")
+    assert ended.status == 1
+    assert ended.out.splitlines()[-1] == "watched-bad: Failed" and "Unable to parse bad.jsonl" in ended.err
+
+
+def test_show_tells_all_of_a_job(bench: Bench, good: str, run: Any) -> None:
+    wait_for_job(bench.bedrock, "watched-good")
+    ended = run("jobs", "show", "--home", bench.home, "--region", REGION, "watched-good")
+    assert ended.status == 0
+    for words in (good, "Completed", "epochCount=2", "training loss", "80 steps, ", "estimated", "actual"):
+        assert words in ended.out
+
+
+def test_jobs_are_listed_the_newest_first(bench: Bench, good: str, bad: str, run: Any) -> None:
+    for job in ("watched-good", "watched-bad"):
+        wait_for_job(bench.bedrock, job)
+    ended = run("jobs", "list", "--home", bench.home, "--region", REGION)
+    assert [line.split()[:2] for line in ended.out.splitlines()[1:]] == [
+        ["watched-bad", "Failed"],
+        ["watched-good", "Completed"],
+    ]
+    only = run("jobs", "list", "--home", bench.home, "--region", REGION, "--status", "Failed")
+    assert "watched-good" not in only.out and "watched-bad" in only.out
+
+
+def test_a_job_that_does_not_exist_is_one_sentence(bench: Bench, run: Any) -> None:
+    ended = run("jobs", "watch", "--home", bench.home, "--region", REGION, "nobody")
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err.startswith("outcrop: An error occurred (ResourceNotFoundException)")

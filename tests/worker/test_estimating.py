@@ -1,0 +1,59 @@
+"""A job says what it will take before it trains, refuses what cannot fit, and is graded when it has ended."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from outcrop.domain.states import JobStatus
+from outcrop.families.catalogue import PEBBLE
+from outcrop.store import jobs
+
+pytestmark = [pytest.mark.xdist_group("worker"), pytest.mark.timeout(120)]
+
+ARTIFACTS = "training_artifacts"
+
+
+def artifact(scene: Any, job: jobs.Job, name: str) -> bytes:
+    found: bytes = scene.read(f"out/model-customization-job-{job.id}/{ARTIFACTS}/{name}")
+    return found
+
+
+def test_a_completed_job_is_graded_against_its_estimate(scene: Any) -> None:
+    job = scene.work("graded", hyperParameters={"epochCount": "2"})
+    assert (job.status, job.failure_message) == (JobStatus.COMPLETED, None)
+    assert job.estimate == json.loads(artifact(scene, job, "estimate.json"))
+    estimated, actual, ratio = (job.estimate[part] for part in ("estimated", "actual", "ratio"))
+    assert estimated["fits"] and estimated["rows"] == 8 and estimated["seconds"] > 0
+    assert (ratio["steps"], ratio["trainedTokens"]) == (1.0, 1.0)
+    assert 0.75 < ratio["peakBytes"] < 1.25
+    assert ratio["seconds"] == pytest.approx(actual["seconds"] / estimated["seconds"], abs=1e-3)
+    progress = json.loads(artifact(scene, job, "progress.json"))
+    assert progress["ended"] and progress["stepsDone"] == progress["steps"] == estimated["steps"]
+    assert progress["trainedTokens"] == actual["trainedTokens"] and progress["history"] == []
+    assert artifact(scene, job, "loss_curve.svg").startswith(b"<svg")
+    assert artifact(scene, job, "loss_curve.png").startswith(b"\x89PNG")
+
+
+def test_a_plan_that_cannot_fit_fails_before_it_trains_and_says_what_is_missing(scene: Any, tmp_path: Path) -> None:
+    """The config claims a trillion weights; none of them lies in the file, and none is looked for."""
+    folder = Path(shutil.copytree(PEBBLE, tmp_path / "vast"))
+    claimed = json.loads((PEBBLE / "config.json").read_text()) | {"hidden_size": 65536, "num_hidden_layers": 400}
+    (folder / "config.json").write_text(json.dumps(claimed))
+    scene.ground.catalogue().map("amazon.nova-micro-v1:0", folder)
+    job = scene.work("vast")
+    assert job.status is JobStatus.FAILED and job.failure_message is not None
+    assert job.failure_message.startswith("The training would need about ")
+    assert "GB are free on this machine" in job.failure_message and "would fit" in job.failure_message
+    assert job.phases["dataProcessingDetails"]["status"] == "Failed"
+    assert job.phases["trainingDetails"]["status"] == "NotStarted"
+    assert job.estimate is not None and not job.estimate["estimated"]["fits"] and "actual" not in job.estimate
+
+
+def test_a_machine_is_measured_once_for_a_home(scene: Any) -> None:
+    scene.work("first")
+    kept = scene.ground.settings.machine_file.read_text()
+    scene.work("second")
+    assert json.loads(scene.ground.settings.machine_file.read_text())["speeds"] == json.loads(kept)["speeds"]

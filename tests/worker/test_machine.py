@@ -1,0 +1,41 @@
+"""A machine is measured once, and learns from its jobs."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from outcrop.worker import machine
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("home") / "machine.json"
+    machine.here(path, 1)
+    return path
+
+
+def test_speeds_are_measured_and_kept(file: Path) -> None:
+    kept = json.loads(file.read_text())["speeds"][f"{machine.fingerprint()}/1"]
+    found = machine.here(file, 1)
+    assert found.multiply_flops == kept["multiply_flops"]
+    assert found.multiply_flops["float32"] > 1e8 and found.copy_bytes_s > 1e7 and found.start_s > 0
+
+
+def test_what_is_free_is_less_than_what_there_is(file: Path) -> None:
+    assert 0 < machine.here(file, 1).memory_bytes < 2**50
+
+
+def test_grades_are_kept_by_kind(file: Path) -> None:
+    machine.learn(file, "cpu/1/lora/float32", 2.0)
+    machine.learn(file, "cpu/1/full/float32", 0.5)
+    machine.learn(file, "cpu/1/lora/float32", 2.0)
+    grades = machine.here(file, 1).grades
+    assert grades == {"cpu/1/lora/float32": pytest.approx(2.0), "cpu/1/full/float32": pytest.approx(0.5)}
+
+
+def test_a_damaged_file_is_as_good_as_none(tmp_path: Path) -> None:
+    path = tmp_path / "machine.json"
+    path.write_text("[1, 2")
+    machine.learn(path, "cpu/1/lora/float32", 2.0)
+    assert json.loads(path.read_text())["grades"][machine.fingerprint()] == {"cpu/1/lora/float32": 2.0}
