@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from living import Outcrop
+from outcrop.config import Settings
+from outcrop.store.engines import sockets_folder
 
 pytestmark = pytest.mark.xdist_group("cli")
 
@@ -55,6 +57,12 @@ def test_a_home_that_is_a_file_is_bad(tmp_path: Path, run: Any, free_port: str) 
     assert ended.status == 1 and f"BAD  home {tmp_path / 'home' / 'below'}" in ended.out
 
 
-def test_a_path_too_long_for_a_socket_is_bad(tmp_path: Path, run: Any, free_port: str) -> None:
-    ended = run("doctor", "--home", tmp_path / ("x" * 120), "--port", free_port)
-    assert ended.status == 1 and "too long a path for a socket" in ended.out
+def test_a_folder_for_sockets_that_others_may_enter_is_bad(tmp_path: Path, run: Any, free_port: str) -> None:
+    home = tmp_path / ("x" * 120)
+    folder = sockets_folder(Settings(home=home))
+    folder.mkdir(mode=0o755)
+    try:
+        ended = run("doctor", "--home", home, "--port", free_port)
+    finally:
+        folder.rmdir()
+    assert ended.status == 1 and f"{folder}, where engines are to listen, is not this user's alone" in ended.out

@@ -1,5 +1,7 @@
 """Which engines are wanted."""
 
+import tempfile
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -55,6 +57,35 @@ def test_what_is_gone_says_why_and_can_be_wished_again(database: Database, setti
     assert state(database, ONE) is EngineState.WANTED
 
 
-def test_a_home_whose_sockets_could_not_be_bound_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="too long"):
-        engines.socket_of(Settings(home=tmp_path / ("x" * 80)), ONE)
+@pytest.fixture
+def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """A home whose path is too long for a socket, and a system whose temporary folder is not."""
+    with tempfile.TemporaryDirectory() as short:
+        monkeypatch.setattr(tempfile, "tempdir", short)
+        yield Settings(home=tmp_path / ("x" * 120))
+
+
+def test_engines_of_a_home_with_a_long_path_listen_in_a_private_folder_elsewhere(
+    database: Database, far: Settings, noon: datetime
+) -> None:
+    socket = Path(engines.want(database, far, ONE, noon).socket)
+    assert socket.parent.parent == Path(tempfile.gettempdir()) and socket == engines.socket_of(far, ONE)
+    assert len(bytes(socket)) <= engines.LONGEST_SOCKET_PATH
+    assert socket.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_two_homes_with_long_paths_do_not_share_a_socket(far: Settings) -> None:
+    other = Settings(home=far.home.with_name("y" * 120))
+    assert engines.socket_of(far, ONE) != engines.socket_of(other, ONE)
+
+
+def test_a_folder_for_sockets_that_others_may_enter_is_refused(far: Settings) -> None:
+    engines.sockets_folder(far).mkdir(mode=0o755)
+    with pytest.raises(SettingsError, match="not this user's alone"):
+        engines.require_sockets_folder(far)
+
+
+def test_a_link_in_place_of_the_folder_for_sockets_is_refused(far: Settings, tmp_path: Path) -> None:
+    engines.sockets_folder(far).symlink_to(tmp_path)
+    with pytest.raises(SettingsError, match="not this user's alone"):
+        engines.require_sockets_folder(far)

@@ -48,6 +48,7 @@ def manifest_of(pieces: Sequence[Piece], contents: Sequence[bytes], numbers: Row
         tokens=int(numbers.lengths.sum()),
         trained_tokens=int(numbers.counts.sum()),
         longest=int(numbers.lengths.max(initial=0)),
+        statistics=numbers.statistics(),
         truncated_rows=0,
         skipped_rows=0,
         empty_answers=0,

@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,22 @@ def test_an_engine_that_never_starts_fails_what_waits_for_it_and_rests_longer_an
     assert "The engine does not start" in failed["failureMessage"] and "engine-" in failed["failureMessage"]
     assert time.monotonic() - began > 1.5, "it rested between its tries"
     stage.remove("own")
+
+
+def test_an_engine_that_has_no_place_to_listen_fails_what_waits_for_it(stage: Stage, tmp_path: Path) -> None:
+    """The home's path is too long for a socket, and somebody else has made the folder that stands in."""
+    folder = Path(shutil.copytree(PEBBLE, tmp_path / "own"))
+    ground = stage.scene.ground
+    far = replace(ground, settings=replace(ground.settings, home=tmp_path / ("x" * 120)))
+    engines.sockets_folder(far.settings).mkdir(mode=0o755)
+    serving = Serving(far)
+    try:
+        with far.wishes.held(str(folder)):
+            serving.reconcile()
+            assert "not this user's alone" in (far.wishes.hopeless(str(folder)) or "")
+    finally:
+        serving.close()
+        engines.sockets_folder(far.settings).rmdir()
 
 
 def test_an_engine_that_only_a_job_wished_for_is_started_and_let_go_after_a_while(stage: Stage, tmp_path: Path) -> None:

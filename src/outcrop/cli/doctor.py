@@ -17,7 +17,7 @@ import psutil
 from outcrop.cli.options import find_server, home_option
 from outcrop.config import Settings
 from outcrop.domain.errors import SettingsError
-from outcrop.store.engines import socket_of
+from outcrop.store.engines import require_sockets_folder
 
 NEEDED_DISK_BYTES = 2 * 1024**3
 NEEDED_MEMORY_BYTES = 2 * 1024**3
@@ -80,10 +80,10 @@ def _home(home: Path) -> Finding:
 
 def _socket(home: Path) -> Finding:
     try:
-        socket_of(Settings(home=home.resolve()), Path("any"))
+        require_sockets_folder(Settings(home=home.resolve()))
     except SettingsError as error:
-        return Finding(False, "the home's path is short enough for sockets", str(error))
-    return Finding(True, "the home's path is short enough for sockets")
+        return Finding(False, "engines have a private folder to listen in", str(error))
+    return Finding(True, "engines have a private folder to listen in")
 
 
 def _disk(home: Path) -> Finding:

@@ -5,6 +5,9 @@ Whoever needs a checkpoint says `want`; the worker starts what `wanted` lists an
 """
 
 import hashlib
+import os
+import stat
+import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -30,6 +33,7 @@ ENGINES = sa.Table(
 
 # The kernel's sockaddr_un holds 108 bytes with the closing zero; an engine first binds "<socket>.<pid>".
 LONGEST_SOCKET_PATH = 107 - len(".4194304")
+_LONGEST_NAME = "0123456789abcdef.sock"
 
 
 class EngineState(StrEnum):
@@ -55,16 +59,41 @@ class Engine:
 
 
 def socket_of(settings: Settings, checkpoint: Path) -> Path:
-    """Where the engine of a checkpoint listens. Raises SettingsError where the home folder's path is too long."""
-    digest = hashlib.sha256(str(checkpoint).encode()).hexdigest()[:16]
-    path = settings.run_folder / f"{digest}.sock"
-    if len(str(path).encode()) > LONGEST_SOCKET_PATH:
-        raise SettingsError(f"The home folder {settings.home} has too long a path for a socket: choose a shorter one.")
-    return path
+    """Where the engine of a checkpoint listens."""
+    return sockets_folder(settings) / f"{_digest(checkpoint)}.sock"
+
+
+def sockets_folder(settings: Settings) -> Path:
+    """The home's own folder for running things; below the system's temporary one where its path is too long."""
+    if len(bytes(settings.run_folder / _LONGEST_NAME)) <= LONGEST_SOCKET_PATH:
+        return settings.run_folder
+    return Path(tempfile.gettempdir()) / f"outcrop-{os.getuid()}-{_digest(settings.home)}"
+
+
+def require_sockets_folder(settings: Settings) -> None:
+    """Raises SettingsError where the folder is there and somebody else's, who would be told the prompts."""
+    folder = sockets_folder(settings)
+    if folder == settings.run_folder:  # in the home, which nobody else may enter
+        return
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise SettingsError(f"{folder}, where engines are to listen, is not this user's alone: remove it.")
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(bytes(path)).hexdigest()[:16]
 
 
 def want(database: Database, settings: Settings, checkpoint: Path, now: datetime) -> Engine:
-    """Ask for an engine. What is starting or ready stays as it is; what is gone is wanted again."""
+    """Ask for an engine. What is starting or ready stays as it is; what is gone is wanted again.
+
+    Raises SettingsError where it has no safe place to listen.
+    """
+    sockets_folder(settings).mkdir(mode=0o700, parents=True, exist_ok=True)
+    require_sockets_folder(settings)
     with database.write() as connection:
         found = find(connection, checkpoint)
         if found is not None and found.state is not EngineState.GONE:

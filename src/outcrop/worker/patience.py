@@ -25,6 +25,12 @@ class Rest:
         self.until = time.monotonic() + min(FIRST_REST_S * 2 ** (self.deaths - 1), LONGEST_REST_S)
         self.hopeless = f"The engine does not start: {what}." if self.deaths >= HOPELESS_AFTER else None
 
+    def cannot_be(self, why: str) -> None:
+        """It cannot even be started."""
+        if self.hopeless != why:
+            LOG.error("an engine cannot be started: %s", why)
+        self.hopeless = why
+
     def forgive(self) -> None:
         """Nobody waits for it any more."""
         self.deaths, self.hopeless = 0, None

@@ -10,7 +10,7 @@ import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from outcrop.domain.errors import Fault, OutcropError, SealBroken
+from outcrop.domain.errors import Fault, OutcropError, SealBroken, SettingsError
 from outcrop.services.runtime.engine import EngineSilent
 from outcrop.store import engines
 from outcrop.store.engines import EngineState
@@ -83,9 +83,16 @@ class Serving:
         known = {row.checkpoint: row.state for row in engines.every(self._ground.database)}
         for checkpoint in self._needs.held:
             if known.get(checkpoint, EngineState.GONE) is EngineState.GONE:
-                engines.want(self._ground.database, self._ground.settings, Path(checkpoint), self._ground.clock())
+                self._want_one(checkpoint)
         for checkpoint in self._rests.keys() - self._needs.held.keys():
             self._rests[checkpoint].forgive()  # who needs it next finds it untried
+
+    def _want_one(self, checkpoint: str) -> None:
+        try:
+            engines.want(self._ground.database, self._ground.settings, Path(checkpoint), self._ground.clock())
+        except SettingsError as error:  # it has no place to listen: who waits for it hears so, and not for ever nothing
+            self._rests.setdefault(checkpoint, Rest()).cannot_be(str(error))
+            self._ground.wishes.give_up(checkpoint, str(error))
 
     def _bury(self) -> None:
         for checkpoint, engine in list(self._running.items()):
@@ -168,5 +175,5 @@ def _forget_the_dead(ground: WorkerGround) -> None:
     """The engines of the worker before this one ended with it: neither their rows nor their sockets mean anything."""
     for left in engines.every(ground.database):
         engines.gone(ground.database, left.checkpoint, "its worker ended")
-    for socket in ground.settings.run_folder.glob("*.sock*"):
+    for socket in engines.sockets_folder(ground.settings).glob("*.sock*"):
         socket.unlink(missing_ok=True)
