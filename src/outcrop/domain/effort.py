@@ -19,6 +19,10 @@ ATTENTION_PASSES = 3.5
 MOVED_FORWARD, MOVED_TRAINING = 16.0, 60.0
 # Python and torch's dispatch for a layer of a piece, forward and backward. Fitted likewise.
 LAYER_CALL_S = 1.2e-3
+# What a model's products, of many sizes and between other work, reach of the speed of one large product repeated.
+REACHED = 0.75
+# Reading the model, making the optimizer, saving the result, over and above loading torch: of a small model.
+LOADING_S = 0.7
 STEP_S = 1e-3  # the optimizer's calls, an event line
 
 
@@ -44,7 +48,8 @@ class Effort:
         speed = machine.multiply_flops.get(precision)
         if not speed or not machine.copy_bytes_s:
             return None
-        return self.flops / speed + self.moved / machine.copy_bytes_s + self.calls * LAYER_CALL_S + self.steps * STEP_S
+        passes = self.flops / speed + self.moved / machine.copy_bytes_s
+        return (passes + self.calls * LAYER_CALL_S + self.steps * STEP_S) / REACHED
 
 
 def effort(shape: ModelShape, plan: TrainingPlan, data: Data, *, steps: int, piece_tokens: int) -> Effort:

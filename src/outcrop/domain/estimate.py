@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from outcrop.domain.effort import Data, effort
+from outcrop.domain.effort import LOADING_S, Data, effort
 from outcrop.domain.events import Finished
 from outcrop.domain.footprint import Run, peak_bytes
 from outcrop.domain.machine import Machine, Precision
@@ -119,7 +119,7 @@ def estimate(question: Question) -> Estimate:
         steps=steps,
         tokens=plan.epochs * rows.tokens,
         trained_tokens=plan.epochs * rows.trained_tokens,
-        start_s=machine.start_s,
+        start_s=machine.start_s + LOADING_S,
         plain_s=plain,
         training_s=training_s,
         peak_bytes=peak_bytes(replace(run, checkpoints=_comes_to_a_checkpoint(plan, steps, training_s))),

@@ -22,7 +22,8 @@ class Engine:
 
     `process_bytes`: Python with torch and the engine loaded, and what the matrix library sets aside for itself.
     `piece_tokens`: tokens computed at once, unless one row is longer. `kept_*`: numbers kept for the backward pass, a
-    token and layer, in units of that width. `working_*`: numbers alive besides while one layer's gradient is computed.
+    token and layer, in units of that width (`kept_stream`: of the hidden size, in float32 whatever the precision).
+    `working_*`: numbers alive besides while one layer's gradient is computed.
     `prunes`: the last layer goes on only with tokens that predict something learnt. `head_rows`: rows of logits that
     exist at once, `logits`: how many times over, in float32. `head_gradients`: copies of the head's matrix while its
     gradient is computed.
@@ -30,6 +31,7 @@ class Engine:
 
     process_bytes: int
     piece_tokens: int = 2048
+    kept_stream: float
     kept_hidden: float
     kept_intermediate: float
     kept_queries: float
@@ -44,10 +46,18 @@ class Engine:
 
 
 # Our own Llama, and transformers' networks: they load a larger library and keep what autograd keeps.
-OWN = Engine(process_bytes=345 * MEBIBYTE, kept_hidden=4, kept_intermediate=3, kept_queries=4, kept_key_values=3)
+OWN = Engine(
+    process_bytes=370 * MEBIBYTE,
+    kept_stream=2,
+    kept_hidden=2,
+    kept_intermediate=3,
+    kept_queries=2,
+    kept_key_values=2,
+)
 GENERAL = Engine(
-    process_bytes=560 * MEBIBYTE,
-    kept_hidden=8,
+    process_bytes=400 * MEBIBYTE,
+    kept_stream=2,
+    kept_hidden=6,
     kept_intermediate=4,
     kept_queries=4,
     kept_key_values=5,
@@ -149,15 +159,23 @@ def _step(run: Run) -> float:
     """One forward and backward pass over the largest piece, at its widest."""
     shape, engine, tokens, size = run.shape, run.engine, run.piece_tokens, BYTES[run.precision]
     learnt = tokens * run.rows.trained_share
-    attention = engine.kept_queries * shape.queries + engine.kept_key_values * shape.key_values
-    dense = engine.kept_hidden * shape.hidden_size + engine.kept_intermediate * shape.intermediate_size
-    low = engine.kept_rank * (run.plan.lora.rank if run.plan.lora else 0)
-    kept = (attention + dense + low) * tokens * (shape.layers - 1)
+    attention, dense = _kept(run)
+    kept = (attention + dense) * tokens * (shape.layers - 1)
     kept += attention * tokens + dense * (learnt if engine.prunes else tokens)
     working = engine.working_hidden * shape.hidden_size + engine.working_intermediate * shape.intermediate_size
     head = 4 * engine.logits * min(engine.head_rows, learnt) * shape.vocabulary_size
     head += 0 if run.plan.lora else 4 * engine.head_gradients * shape.head_weights
-    return kept * size + max(working * tokens * size, head)
+    narrow = 0 if run.plan.lora or run.precision == "float32" else size * shape.weights  # what the products read
+    return kept + narrow + max(working * tokens * size, head)
+
+
+def _kept(run: Run) -> tuple[float, float]:
+    """Bytes that a layer keeps of a token for the backward pass: in its attention, and around it."""
+    shape, engine, size = run.shape, run.engine, BYTES[run.precision]
+    attention = engine.kept_queries * shape.queries + engine.kept_key_values * shape.key_values
+    dense = engine.kept_hidden * shape.hidden_size + engine.kept_intermediate * shape.intermediate_size
+    dense += engine.kept_rank * (run.plan.lora.rank if run.plan.lora else 0)
+    return attention * size, dense * size + engine.kept_stream * shape.hidden_size * BYTES["float32"]
 
 
 def _saving(run: Run) -> float:
