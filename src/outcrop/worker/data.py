@@ -12,7 +12,7 @@ from outcrop import corpus, families
 from outcrop.corpus import CheckOptions
 from outcrop.domain.errors import JobFailure
 from outcrop.domain.plan import TrainingPlan
-from outcrop.families import Checkpoint, CustomizationType, FoundationModel
+from outcrop.families import Checkpoint, CustomizationType, FoundationModel, RecordFormat
 from outcrop.prepared.folder import PreparedFolder
 from outcrop.prepared.manifest import Manifest
 from outcrop.store.jobs import Job
@@ -31,11 +31,12 @@ Seen = Mapping[Place, ObjectRecord]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenRows:
-    """Folders of prepared rows, ready for a job's training child. `summary` counts the training rows."""
+    """Folders of prepared rows, ready for a job's training child, and what was counted in each."""
 
     training: Path
     validation: tuple[Path, ...]
     summary: Manifest
+    validation_summaries: tuple[Manifest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,11 @@ class Sources:
             ),
         )
 
+    @property
+    def rules(self) -> RecordFormat:
+        """What the files' records must be."""
+        return self.crew.recipe.rules
+
     def check(self, check: Check) -> Seen:
         """Every rule on every row of every file; answers what was read. Raises JobFailure.
 
@@ -87,7 +93,7 @@ class Sources:
         self.access.probe_write(self.prefix)
         training = self._look(self.training, "training", check)
         validation = tuple(self._look(place, "validation", check) for place in self.validation)
-        findings = Findings(training=training, validation=validation, rules=self.crew.recipe.rules)
+        findings = Findings(training=training, validation=validation, rules=self.rules)
         report = self.output.below(artifacts.REPORT_FILE)
         self.access.put(report, findings.to_json(), "application/json")
         failure = findings.failure_message(report)
@@ -107,11 +113,13 @@ class Sources:
                 source = Source(file=file, name=place.file_name, record=record)
                 return folder.path, prepare(source, folder, self.crew, check)
 
-        training, manifest = write(self.training)
+        training, summary = write(self.training)
+        validation = [write(place) for place in self.validation]
         return WrittenRows(
             training=training,
-            validation=tuple(write(place)[0] for place in self.validation),
-            summary=manifest,
+            validation=tuple(path for path, _ in validation),
+            summary=summary,
+            validation_summaries=tuple(counted for _, counted in validation),
         )
 
     def _look(self, place: Place, part: Literal["training", "validation"], check: Check) -> Look:
@@ -124,7 +132,7 @@ class Sources:
         )
         try:
             with self.access.open(place) as (file, record):
-                report = corpus.check(file, place.file_name, recipe.rules, options)
+                report = corpus.check(file, place.file_name, self.rules, options)
                 return Look(place=place, report=report, record=record)
         except JobFailure as failure:
             return Look(place=place, unreadable=str(failure))
