@@ -22,12 +22,12 @@ import torch
 from torch.nn.functional import linear, log_softmax, softplus
 
 from outcrop.training.objective import Objective
-from outcrop.training.batches import epoch_order
 
 
 def pairs(rows, seed, epoch):
-    first = 2 * epoch_order(len(rows) // 2, seed, epoch)
-    return torch.tensor(first).repeat_interleave(2).add_(torch.tensor([0, 1]).repeat(len(first))).numpy()
+    first = rows.order(seed, epoch)
+    first = torch.tensor(first[first % 2 == 0])
+    return torch.stack([first, first + 1], dim=1).reshape(-1).numpy()
 
 
 def pieces(rows, batch):

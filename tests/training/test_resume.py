@@ -33,6 +33,7 @@ EPOCHS, ROWS, BATCH = 10, 24, 4
 STEPS = EPOCHS * ROWS // BATCH
 LATEST_AFTER_S = 0.004  # a save of this model takes about as long: a kill comes anywhere in it
 CUT_AT = 13
+OF_AN_ATTEMPT: dict[str, Any] = {"peak_bytes": 0, "card_peak_bytes": 0, "seconds": 0.0}
 GPT2_LINEAR = ("c_attn", "c_fc", "c_proj")
 WEIGHTS = "adapter_model.safetensors"
 
@@ -128,8 +129,9 @@ def _until(child: subprocess.Popen[bytes], steps: int) -> Iterator[Event]:
 
 
 def measured(events: list[Event]) -> list[Event]:
-    """What belongs to the run itself, and not to an attempt."""
-    return [event for event in events if isinstance(event, Step | Validation | Finished)]
+    """What belongs to the run itself, and not to an attempt: not its seconds, nor its memory."""
+    said = (replace(event, **OF_AN_ATTEMPT) if isinstance(event, Finished) else event for event in events)
+    return [event for event in said if isinstance(event, Step | Validation | Finished)]
 
 
 def alone(job: Any, runs: Runs) -> tuple[list[Event], bytes]:
