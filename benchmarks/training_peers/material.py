@@ -18,7 +18,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from outcrop.domain.conversation import Completion, Passage
 from outcrop.text import Rendered, Tokenizer
-from outcrop.training.batches import epoch_order
+from outcrop.training.order import epoch_order
 from training_peers.checkpoint import END, PAD, SEED, Shape, write_adapter, write_checkpoint
 
 # TRL's default `max_length`: a longer row would be cut by one trainer and not by another, so none is taken.

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from outcrop.domain.plan import Objective, TrainingPlan
 from outcrop.sealed import SealedWriter, new_key
 from outcrop.text import write_rows
-from outcrop.training.batches import epoch_order
+from outcrop.training.order import epoch_order
 from training_peers.checkpoint import LORA, SEED
 from training_peers.environments import LLAMA_FACTORY, TRL, python_of
 from training_peers.material import Material
