@@ -24,6 +24,7 @@ soak: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/control_plane.py --quick
 	$(BIN)/python benchmarks/dataset_check.py --quick
+	$(BIN)/python benchmarks/training.py --quick
 
 docs: $(READY)
 	$(BIN)/python -m outcrop.cli.reference docs/reference

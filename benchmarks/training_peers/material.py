@@ -1,75 +1,30 @@
 """What every trainer under measure is given: one model, one adapter, and the same rows as tokens and as text.
 
-Models have random weights from a fixed seed. Tokenizers are trained here, on the standard library of the running
-Python; a row asks for the docstring of one of its functions. Knows nothing of the trainers.
+Tokenizers are trained here, on the standard library of the running Python; a row asks for the docstring of one of its
+functions, or is a stretch of its source. Knows nothing of the trainers.
 """
 
 import ast
 import json
 import random
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors.torch import save_file
 from tokenizers import Tokenizer as Library
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from outcrop.domain.conversation import Completion
-from outcrop.domain.plan import LoraPlan
-from outcrop.modeling import lora
-from outcrop.modeling.config import LlamaConfig
-from outcrop.modeling.llama import Llama
+from outcrop.domain.conversation import Completion, Passage
 from outcrop.text import Rendered, Tokenizer
-from outcrop.training.adapter import CONFIG_FILE, WEIGHTS_FILE, AdapterData
-from outcrop.training.batches import epoch_order
+from outcrop.training.order import epoch_order
+from training_peers.checkpoint import END, PAD, SEED, Shape, write_adapter, write_checkpoint
 
-PAD, END = "<|pad|>", "<|end|>"
-SEED = 0
-INIT_STD = 0.02  # transformers' own for a Llama
 # TRL's default `max_length`: a longer row would be cut by one trainer and not by another, so none is taken.
 LONGEST_ROW = 1024
 SHORTEST_DOCSTRING = 12  # characters; below it there is nothing to learn
 NO_SOURCES = {"site-packages", "test", "tests", "__pycache__", "idlelib", "turtledemo"}
-LORA = LoraPlan(rank=16, alpha=32)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """A Llama's sizes."""
-
-    hidden: int
-    intermediate: int
-    layers: int
-    vocabulary: int
-    head: int = 64
-
-    def config(self) -> dict[str, Any]:
-        """Hugging Face's config.json."""
-        heads = self.hidden // self.head
-        return {
-            "architectures": ["LlamaForCausalLM"],
-            "model_type": "llama",
-            "vocab_size": self.vocabulary,
-            "hidden_size": self.hidden,
-            "intermediate_size": self.intermediate,
-            "num_hidden_layers": self.layers,
-            "num_attention_heads": heads,
-            "num_key_value_heads": heads,
-            "head_dim": self.head,
-            "hidden_act": "silu",
-            "rms_norm_eps": 1e-5,
-            "max_position_embeddings": 2048,
-            "rope_theta": 10000.0,
-            "tie_word_embeddings": True,
-            "torch_dtype": "float32",
-            "pad_token_id": 0,
-            "eos_token_id": 1,
-            "bos_token_id": None,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +38,8 @@ class Row:
 
     @property
     def learnt(self) -> int:
-        """How many tokens count in the loss."""
-        return sum(label >= 0 for label in self.labels)
+        """How many tokens count in the loss: nothing predicts a first one."""
+        return sum(label >= 0 for label in self.labels[1:])
 
     def rendered(self) -> Rendered:
         """As Outcrop's training reads it."""
@@ -126,15 +81,32 @@ class Material:
 
 
 def make(folder: Path, shape: Shape, count: int) -> Material:
-    """Writes a model, an adapter and `count` rows under `folder`."""
+    """Writes a model, an adapter and `count` rows of functions and their docstrings under `folder`."""
     pairs = docstring_pairs()
+    tokenizer = _prepared(folder, shape, (prompt + completion for prompt, completion in pairs))
+    return _finished(folder, shape, _spaced(_short_rows(tokenizer, pairs), count))
+
+
+def make_from_sources(folder: Path, shape: Shape, count: int, longest: int) -> Material:
+    """Writes a model, an adapter and `count` rows of unlabeled source text, each of at most `longest` tokens."""
+    texts = _sources(count)
+    tokenizer = _prepared(folder, shape, texts)
+    return _finished(folder, shape, tuple(_stretches(tokenizer, texts, count, longest)))
+
+
+def _prepared(folder: Path, shape: Shape, texts: Iterable[str]) -> Tokenizer:
+    """The checkpoint's folder, with the tokenizer that lies in it."""
     model = folder / "model"
     model.mkdir(parents=True)
-    _write_tokenizer(model, shape.vocabulary, pairs)
-    _write_weights(model, shape)
-    material = Material(folder=folder, shape=shape, rows=_rows(Tokenizer.load(model), pairs, count))
-    _write_adapter(material)
-    first_epoch = [material.rows[at] for at in epoch_order(count, SEED, 0).tolist()]
+    _write_tokenizer(model, shape.vocabulary, texts)
+    write_checkpoint(model, shape)
+    return Tokenizer.load(model)
+
+
+def _finished(folder: Path, shape: Shape, rows: tuple[Row, ...]) -> Material:
+    material = Material(folder=folder, shape=shape, rows=rows)
+    write_adapter(material.adapter, material.model)
+    first_epoch = [rows[at] for at in epoch_order(len(rows), SEED, 0).tolist()]
     material.rows_file.write_text(json.dumps([asdict(row) for row in first_epoch]))
     return material
 
@@ -153,12 +125,15 @@ def docstring_pairs() -> list[tuple[str, str]]:
 
 
 def _functions() -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for path in _files():
+        for node in ast.walk(_parsed(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield node
+
+
+def _files() -> list[Path]:
     root = Path(sysconfig.get_paths()["stdlib"])
-    for path in sorted(root.rglob("*.py")):
-        if NO_SOURCES.isdisjoint(path.relative_to(root).parts):
-            for node in ast.walk(_parsed(path)):
-                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                    yield node
+    return [path for path in sorted(root.rglob("*.py")) if NO_SOURCES.isdisjoint(path.relative_to(root).parts)]
 
 
 def _parsed(path: Path) -> ast.Module:
@@ -169,7 +144,8 @@ def _parsed(path: Path) -> ast.Module:
         return ast.Module(body=[], type_ignores=[])
 
 
-def _write_tokenizer(folder: Path, vocabulary: int, pairs: list[tuple[str, str]]) -> None:
+def _write_tokenizer(folder: Path, vocabulary: int, texts: Iterable[str]) -> None:
+    """As many merges as the texts give, up to `vocabulary`."""
     library = Library(models.BPE())
     library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     library.decoder = decoders.ByteLevel()
@@ -179,26 +155,15 @@ def _write_tokenizer(folder: Path, vocabulary: int, pairs: list[tuple[str, str]]
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    library.train_from_iterator((prompt + completion for prompt, completion in pairs), trainer)
+    library.train_from_iterator(texts, trainer)
     library.save(str(folder / "tokenizer.json"))
     config = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END, "pad_token": PAD}
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
 
 
-def _write_weights(folder: Path, shape: Shape) -> None:
-    (folder / "config.json").write_text(json.dumps(shape.config(), indent=1))
-    generator = torch.Generator().manual_seed(SEED)
-    model = Llama(LlamaConfig.from_huggingface(shape.config()))
-    for parameter in model.parameters():
-        if parameter.ndim > 1:
-            torch.nn.init.normal_(parameter, std=INIT_STD, generator=generator)
-    tensors = {name: tensor.contiguous() for name, tensor in model.give().items()}
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-def _rows(tokenizer: Tokenizer, pairs: list[tuple[str, str]], count: int) -> tuple[Row, ...]:
+def _spaced(rows: Iterable[Row], count: int) -> tuple[Row, ...]:
     """`count` rows whose lengths are spread as all rows' are: a few drawn by chance may pad far more or far less."""
-    every = sorted(_short_rows(tokenizer, pairs), key=lambda row: len(row.input_ids))
+    every = sorted(rows, key=lambda row: len(row.input_ids))
     spaced = [every[(2 * at + 1) * len(every) // (2 * count)] for at in range(count)]
     random.Random(SEED).shuffle(spaced)
     return tuple(spaced)
@@ -206,17 +171,25 @@ def _rows(tokenizer: Tokenizer, pairs: list[tuple[str, str]], count: int) -> tup
 
 def _short_rows(tokenizer: Tokenizer, pairs: list[tuple[str, str]]) -> Iterator[Row]:
     for prompt, completion in pairs:
-        rendered = tokenizer.render(Completion(prompt=prompt, completion=completion))
-        if len(rendered.ids) <= LONGEST_ROW:
-            labels = [token if learnt else -100 for token, learnt in zip(rendered.ids, rendered.trained, strict=True)]
-            yield Row(prompt=prompt, completion=completion, input_ids=rendered.ids, labels=labels)
+        row = _row(tokenizer.render(Completion(prompt=prompt, completion=completion)), prompt, completion)
+        if len(row.input_ids) <= LONGEST_ROW:
+            yield row
 
 
-def _write_adapter(material: Material) -> None:
-    """The adapter that a job with this seed starts from: peers load it instead of drawing their own."""
-    model = Llama.load(material.model)
-    adapters = lora.attach(model, LORA, SEED)
-    data = AdapterData(plan=LORA, tensors=lora.give(adapters, LORA.targets))
-    material.adapter.mkdir()
-    (material.adapter / CONFIG_FILE).write_bytes(data.config())
-    (material.adapter / WEIGHTS_FILE).write_bytes(data.weights())
+def _sources(count: int) -> list[str]:
+    """`count` of the library's files, or all that there are, in a shuffled order."""
+    files = _files()
+    random.Random(SEED).shuffle(files)
+    texts = (path.read_text(encoding="utf-8", errors="replace") for path in files)
+    return list(islice((text for text in texts if text.strip()), count))
+
+
+def _stretches(tokenizer: Tokenizer, texts: list[str], count: int, longest: int) -> Iterator[Row]:
+    """Each text, cut where it exceeds `longest`; again from the first where there are too few."""
+    for text in islice(cycle(texts), count):
+        yield _row(tokenizer.render(Passage(text=text)).cut(longest), "", text)
+
+
+def _row(rendered: Rendered, prompt: str, completion: str) -> Row:
+    labels = [token if learnt else -100 for token, learnt in zip(rendered.ids, rendered.trained, strict=True)]
+    return Row(prompt=prompt, completion=completion, input_ids=rendered.ids, labels=labels)

@@ -9,12 +9,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
-from outcrop.domain.plan import TrainingPlan
+from outcrop.domain.plan import Objective, TrainingPlan
 from outcrop.sealed import SealedWriter, new_key
 from outcrop.text import write_rows
-from outcrop.training.batches import epoch_order
+from outcrop.training.order import epoch_order
+from training_peers.checkpoint import LORA, SEED
 from training_peers.environments import LLAMA_FACTORY, TRL, python_of
-from training_peers.material import LORA, SEED, Material
+from training_peers.material import Material
 from training_peers.watching import Command, Watched
 
 HERE = Path(__file__).parent
@@ -23,6 +24,8 @@ LEARNING_RATE = 2e-4
 EXAMPLES_PER_STEP = 8
 # Packs are cut at a multiple of this.
 PACK_GRAIN = 64
+# Plan, result, and the first attempt's checkpoints, as the worker names them.
+CHILD_ARGUMENTS = ("plan.json", "out", "checkpoints/1")
 _numbers = count()
 
 
@@ -77,6 +80,8 @@ class Outcrop:
     passes: int
     kernels: bool = True
     learning_rate: float = LEARNING_RATE
+    examples_per_step: int = EXAMPLES_PER_STEP
+    objective: Objective = "fine_tuning"
 
     def command(self, cell: Cell, material: Material, scratch: Path) -> Command:
         """`python -m outcrop.training PLAN.json OUT`."""
@@ -86,7 +91,7 @@ class Outcrop:
             write_rows((row.rendered() for row in material.rows), sealed)
         (folder / "plan.json").write_text(plan.to_json())
         return Command(
-            words=[sys.executable, "-m", "outcrop.training", str(folder / "plan.json"), str(folder / "out")],
+            words=[sys.executable, "-m", "outcrop.training", *(str(folder / name) for name in CHILD_ARGUMENTS)],
             stdin=base64.b64encode(key) + b"\n",
             variables={} if self.kernels else {"OUTCROP_KERNELS": "off"},
             log=folder / "log",
@@ -109,11 +114,11 @@ class Outcrop:
     def _plan(self, cell: Cell, material: Material, folder: Path) -> TrainingPlan:
         return TrainingPlan(
             job_id="bench0000001",
-            objective="fine_tuning",
+            objective=self.objective,
             base_checkpoint=str(material.model),
             training_rows=str(folder / "train.rows"),
             epochs=self.passes,
-            batch_size=EXAMPLES_PER_STEP,
+            batch_size=self.examples_per_step,
             learning_rate=self.learning_rate,
             schedule="constant",
             lora=LORA if cell.mode == "lora" else None,
@@ -126,8 +131,8 @@ class Outcrop:
         rows = material.rows
         for epoch in range(self.passes):
             order = epoch_order(len(rows), SEED, epoch).tolist()
-            for start in range(0, len(order), EXAMPLES_PER_STEP):
-                batch = order[start : start + EXAMPLES_PER_STEP]
+            for start in range(0, len(order), self.examples_per_step):
+                batch = order[start : start + self.examples_per_step]
                 yield len(batch), sum(len(rows[at].input_ids) for at in batch)
 
 
@@ -139,16 +144,33 @@ def _precision(cell: Cell) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Trl:
-    """TRL: as it is by default, or packed and without gradient checkpointing."""
+    """TRL: as it is by default, or packed and, but for `checkpointing`, without gradient checkpointing.
+
+    `python`: another environment's interpreter that has TRL; None: the one made for it.
+    """
 
     name: str
     packed: bool
     passes: int = 1
     learning_rate: float = LEARNING_RATE
+    packs_per_step: int = 1
+    pack_tokens: int | None = None
+    checkpointing: bool = False
+    weights: str = "float32"
+    device: str = "cpu"
+    python: Path | None = None
 
     def command(self, cell: Cell, material: Material, scratch: Path) -> Command:
         """trl_program.py in TRL's environment."""
-        return _peer(python_of(TRL), HERE / "trl_program.py", _options(self, cell, material, scratch))
+        options = {
+            **_options(self, cell, material, scratch),
+            "packed": self.packed,
+            "per_step": self.packs_per_step if self.packed else EXAMPLES_PER_STEP,
+            "checkpointing": self.checkpointing or not self.packed,
+            "weights": self.weights,
+            "device": self.device,
+        }
+        return _peer(self.python or python_of(TRL), HERE / "trl_program.py", options)
 
     def steps(self, watched: Watched, material: Material) -> list[Step]:
         """As counted on its batches."""
@@ -160,9 +182,9 @@ class LlamaFactory:
     """LLaMA-Factory with neat packing and without gradient checkpointing."""
 
     name: str
-    packed: bool = True
     passes: int = 1
     learning_rate: float = LEARNING_RATE
+    pack_tokens: int | None = None
 
     def command(self, cell: Cell, material: Material, scratch: Path) -> Command:
         """llamafactory_program.py in its environment."""
@@ -193,10 +215,7 @@ def _options(program: Trl | LlamaFactory, cell: Cell, material: Material, scratc
         "rows": str(material.rows_file),
         "out": str(folder / "out"),
         "bf16": cell.bf16,
-        "weights": "float32",
-        "packed": program.packed,
-        "pack_tokens": pack_tokens(material),
-        "examples_per_step": EXAMPLES_PER_STEP,
+        "pack_tokens": program.pack_tokens or pack_tokens(material),
         "epochs": program.passes,
         "learning_rate": program.learning_rate,
     }

@@ -2,7 +2,7 @@
 
     python trl_program.py OPTIONS.json
 
-Default: padded batches, gradient checkpointing. Packed: its best on a CPU.
+By default it pads its batches and checkpoints gradients. On a CPU it takes one thread.
 """
 
 import json
@@ -20,7 +20,8 @@ from trl import SFTConfig, SFTTrainer
 
 
 def main(options: dict[str, Any]) -> None:
-    torch.set_num_threads(1)
+    if options["device"] == "cpu":
+        torch.set_num_threads(1)
     steps = Steps()
     steps.count(SFTTrainer)
     trainer = SFTTrainer(
@@ -49,20 +50,21 @@ def _rows(options: dict[str, Any]) -> Dataset:
 
 
 def _arguments(options: dict[str, Any]) -> SFTConfig:
-    best = {"packing": True, "max_length": options["pack_tokens"], "gradient_checkpointing": False}
+    packing = {"packing": True, "max_length": options["pack_tokens"]} if options["packed"] else {}
     return SFTConfig(
         output_dir=options["out"],
-        per_device_train_batch_size=1 if options["packed"] else options["examples_per_step"],
+        per_device_train_batch_size=options["per_step"],
+        gradient_checkpointing=options["checkpointing"],
         num_train_epochs=options["epochs"],
         learning_rate=options["learning_rate"],
         lr_scheduler_type="constant",
         bf16=options["bf16"],
         seed=0,
-        use_cpu=True,
+        use_cpu=options["device"] == "cpu",
         report_to="none",
         save_strategy="no",
         disable_tqdm=True,
-        **(best if options["packed"] else {}),
+        **packing,
     )
 
 

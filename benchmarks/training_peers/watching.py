@@ -18,17 +18,13 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 USER_TICKS, SYSTEM_TICKS = 11, 12
 KILOBYTES_PER_MB = 1024
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-OFFLINE = {
-    "HF_HUB_OFFLINE": "1",
-    "HF_DATASETS_OFFLINE": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "CUDA_VISIBLE_DEVICES": "",
-}
+ON_A_CORE = {**ONE_THREAD, "TOKENIZERS_PARALLELISM": "false", "CUDA_VISIBLE_DEVICES": ""}
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A program to run. `variables` join the environment; `stdin` is what it reads."""
+    """A program to run. `variables` join the environment; `stdin` is what it reads; `log` gets its standard error."""
 
     words: Sequence[str]
     stdin: bytes = b""
@@ -58,8 +54,12 @@ class Watched:
         return tuple(moment for moment in self.moments if moment.event["event"] == "Step")
 
 
-def watch(command: Command, core: int) -> Watched:
-    """Runs the command to its end, pinned to `core`. Ends this program where the command fails."""
+def watch(command: Command, core: int | None) -> Watched:
+    """Runs the command to its end, pinned to `core` and without a GPU, or with all that there is where `core` is None.
+
+    Ends this program where the command fails.
+    """
+    pinned = {} if core is None else ON_A_CORE
     with command.log.open("ab") as log:
         began = time.monotonic()
         child = subprocess.Popen(
@@ -67,8 +67,8 @@ def watch(command: Command, core: int) -> Watched:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env={**os.environ, **ONE_THREAD, **OFFLINE, **command.variables},
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+            env={**os.environ, **OFFLINE, **pinned, **command.variables},
+            preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
         )
         try:
             moments = _listen(child, command.stdin, began)

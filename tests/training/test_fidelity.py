@@ -17,9 +17,10 @@ from outcrop.domain.plan import LoraPlan, TrainingPlan
 from outcrop.modeling import lora
 from outcrop.text import Rendered
 from outcrop.training.adapter import CONFIG_FILE, WEIGHTS_FILE, AdapterData
-from outcrop.training.batches import Batch, Piece, Rows, epoch_order
+from outcrop.training.batches import Batch, Piece, Rows
 from outcrop.training.loop import Material, train
 from outcrop.training.optimizer import BETAS, CLIP_NORM, WEIGHT_DECAY
+from outcrop.training.order import epoch_order
 from outcrop.training.pupil import Pupil, prepare
 from outcrop.training.schedule import Schedule
 
