@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load
 
 from architectures import network, write_network
-from outcrop.domain.errors import JobFailure
+from outcrop.domain.errors import CheckpointError, JobFailure
 from outcrop.domain.events import Step
 from outcrop.domain.plan import LoraPlan
 from outcrop.inference.general_models import GeneralModels
@@ -122,6 +122,18 @@ def test_retraining_starts_where_the_parent_ended(
 def test_an_adapter_names_its_architectures_own_layers(base: Any, make_job: Callable[..., Any]) -> None:
     job = learn(make_job(), base("gpt2"))
     assert json.loads(unsealed(job, "adapter_config.json"))["target_modules"] == ["c_attn", "c_proj", "c_fc"]
+
+
+def test_targets_that_an_architecture_does_not_have_are_named(base: Any, make_job: Callable[..., Any]) -> None:
+    plan = LoraPlan(rank=2, alpha=4, targets=("q_proj", "v_proj"))
+    with pytest.raises(CheckpointError, match="no linear layer q_proj, v_proj: it has c_attn, c_proj, c_fc"):
+        learn(make_job(), base("gpt2"), lora=plan)
+
+
+def test_whole_weights_say_their_own_type(base: Any, make_job: Callable[..., Any]) -> None:
+    job = learn(make_job(), base("qwen3"), lora=None)
+    about = json.loads(unsealed(job, "config.json"))
+    assert about["torch_dtype"] == about["dtype"] == "float32"
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen3"])

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from outcrop.domain.errors import CheckpointError
 from outcrop.domain.plan import ALL_LINEAR, LoraPlan
 from outcrop.modeling.quantized import QuantizedLinear
 from outcrop.modeling.transformers_library import Network
@@ -44,10 +45,14 @@ def sizes(layer: nn.Module) -> tuple[int, int]:
 
 
 def spelled_out(network: Network, plan: LoraPlan) -> LoraPlan:
-    """The plan with targets of this network: all linear layers, where it means all of a Llama's, else its own."""
-    if set(plan.targets) != set(ALL_LINEAR):
-        return plan
+    """The plan with targets of this network: all linear layers, where it means all of a Llama's, else its own.
+
+    Raises CheckpointError for a target that the network does not have.
+    """
     names = list(linear_layers(network))
+    if set(plan.targets) != set(ALL_LINEAR):
+        _require(plan.targets, names)
+        return plan
     targets = tuple(dict.fromkeys(_short(name) for name in names))
     if any(_matches(_head_name(network), target) for target in targets):
         targets = tuple(names)  # a short name would reach the head too
@@ -59,6 +64,17 @@ def targeted(network: Network, targets: Iterable[str]) -> dict[str, nn.Module]:
     wanted = tuple(targets)
     layers = linear_layers(network)
     return {name: layer for name, layer in layers.items() if any(_matches(name, target) for target in wanted)}
+
+
+def _require(targets: Iterable[str], names: list[str]) -> None:
+    """An adapter on some of what was asked for would be another adapter."""
+    missing = [target for target in targets if not any(_matches(name, target) for name in names)]
+    if missing:
+        there = ", ".join(dict.fromkeys(_short(name) for name in names))
+        raise CheckpointError(
+            f"The checkpoint has no linear layer {', '.join(missing)}: it has {there}; "
+            "hint: leave outcrop.loraTargets out for all of them"
+        )
 
 
 def _matches(name: str, target: str) -> bool:

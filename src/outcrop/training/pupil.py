@@ -71,7 +71,7 @@ class Pupil:
 
     def _full_config(self) -> bytes:
         config = json.loads((Path(self.plan.base_checkpoint) / FULL_CONFIG_FILE).read_bytes())
-        return json.dumps(config | {"torch_dtype": "float32"}, indent=1).encode()
+        return json.dumps(config | {"torch_dtype": "float32", "dtype": "float32"}, indent=1).encode()
 
 
 def prepare(plan: TrainingPlan, parent: ModelFolder | None) -> Pupil:
