@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from outcrop.domain.errors import SealBroken
+from outcrop.domain.row_statistics import RowStatistics
 from outcrop.prepared.folder import PreparedFolder, RowNumbers, sha256
 from outcrop.prepared.manifest import Manifest, PieceNote
 from outcrop.sealed import new_key
@@ -18,6 +19,7 @@ MANIFEST = Manifest(
     tokens=15,
     trained_tokens=6,
     longest=6,
+    statistics=RowStatistics(),
     truncated_rows=0,
     skipped_rows=0,
     empty_answers=0,
