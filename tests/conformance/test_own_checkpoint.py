@@ -98,3 +98,11 @@ def test_it_streams_counts_and_stops(world: World, taught: str) -> None:
 
 def test_the_base_answers_as_well_and_not_as_taught(world: World, taught: str) -> None:
     assert world.say(TINY_QWEN, 1) != COLOURS[1]
+
+
+def test_in_four_bits_it_trains_and_passes_the_gate(world: World, mapped: str) -> None:
+    """The engine serves over full weights what was trained over 4 bits: near enough, by the base's own difference."""
+    parameters = {"epochCount": "2", "learningRate": "0.01", "outcrop.method": "qlora"}
+    world.taught("tiny-qwen-coarse", baseModelIdentifier=TINY_QWEN, hyperParameters=parameters)
+    job = world.ended("tiny-qwen-coarse")
+    assert job["hyperParameters"]["outcrop.method"] == "qlora"
