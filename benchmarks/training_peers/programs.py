@@ -137,6 +137,7 @@ class Outcrop:
 
 
 def _precision(cell: Cell) -> dict[str, Any]:
+    """Where a plan cannot state it, the child computes in float32, whatever the cell is called."""
     if "precision" not in TrainingPlan.__dataclass_fields__:
         return {}
     return {"precision": "bfloat16" if cell.bf16 else "float32"}
