@@ -64,6 +64,12 @@ def test_outcrops_own_settings_of_an_adapter_and_of_a_run_are_read():
     assert unset.checkpoint_every_s == CHECKPOINT_EVERY_S
 
 
+@pytest.mark.parametrize(("sent", "precision"), [("float32", "float32"), ("bfloat16", "bfloat16"), ("auto", None)])
+def test_a_precision_is_stated_or_left_to_the_machine(sent, precision):
+    assert checked(NOVA, **{"outcrop.precision": sent}).precision == precision
+    assert checked(NOVA).precision is None
+
+
 @pytest.mark.parametrize("text", ["", "q_proj,", "q_proj,q_proj", "c_attn", "q_proj;v_proj"])
 def test_what_names_no_linear_layers_is_refused_with_those_there_are(text, refusal):
     said = refusal(check_hyperparameters, NOVA, FINE_TUNING, {"outcrop.loraTargets": text})

@@ -2,7 +2,7 @@
 
 import torch
 
-from outcrop.modeling.packed import Heads, Packed, attend
+from outcrop.modeling.packed import ROWS_MULTIPLE, Heads, Packed, attend, rounded_up
 
 
 def test_positions_begin_anew_in_each_row() -> None:
@@ -20,3 +20,11 @@ def test_attention_looks_back_within_a_row_only() -> None:
     apart = [attend(part, unturned, Packed.of([row]), heads) for part, row in zip(qkv.split((4, 2)), rows, strict=True)]
     torch.testing.assert_close(together, torch.cat(apart))
     torch.testing.assert_close(together[4].view(2, 4), qkv[4, 12:].expand(2, 4))
+
+
+def test_rounding_up_adds_a_row_that_is_no_part_of_the_others() -> None:
+    packed, wanted = rounded_up(Packed.of([torch.tensor([7, 8, 9]), torch.tensor([5])]), torch.tensor([1, 3]))
+    assert (len(packed.tokens), packed.lengths) == (ROWS_MULTIPLE, (3, 1, ROWS_MULTIPLE - 4))
+    assert packed.positions.tolist() == [0, 1, 2, 0, *range(ROWS_MULTIPLE - 4)]
+    assert wanted is not None and wanted.tolist() == [1, 3, *[0] * (ROWS_MULTIPLE - 2)]
+    assert rounded_up(packed, None) == (packed, None)

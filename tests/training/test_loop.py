@@ -10,7 +10,7 @@ import torch
 from outcrop.domain.errors import JobFailure
 from outcrop.domain.events import Started, Step
 from outcrop.domain.plan import EarlyStopping, LoraPlan, TrainingPlan
-from outcrop.modeling import lora
+from outcrop.modeling import kernels, lora
 from outcrop.text import Rendered
 from outcrop.training import loop
 from outcrop.training.batches import Batch, Piece, Rows
@@ -97,14 +97,56 @@ def test_packing_changes_no_loss(
 
 
 @pytest.mark.parametrize("lora_plan", [LoraPlan(rank=4, alpha=8, dropout=0.1), None], ids=["adapter", "whole"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_same_plan_gives_bit_equal_losses(
-    lora_plan: LoraPlan | None, make_rows: Make, rows: list[Rendered], make_plan: MakePlan, new_heard: Any
+    precision: str,
+    lora_plan: LoraPlan | None,
+    make_rows: Make,
+    rows: list[Rendered],
+    make_plan: MakePlan,
+    new_heard: Any,
 ) -> None:
-    plan, runs = make_plan(lora=lora_plan), (new_heard(), new_heard())
+    plan, runs = make_plan(lora=lora_plan, precision=precision), (new_heard(), new_heard())
     for heard in runs:
         torch.manual_seed(plan.seed)
         train(prepare(plan, None).model, Material(training=make_rows(rows)), plan, heard)
     assert runs[0].losses == runs[1].losses
+
+
+@pytest.mark.parametrize("lora_plan", [LoraPlan(rank=4, alpha=8), None], ids=["adapter", "whole"])
+def test_bfloat16_follows_float32_and_trains_exact_weights(
+    lora_plan: LoraPlan | None, make_rows: Make, rows: list[Rendered], make_plan: MakePlan, new_heard: Any
+) -> None:
+    runs = []
+    for precision in ("float32", "bfloat16"):
+        heard, plan = new_heard(), make_plan(lora=lora_plan, precision=precision, learning_rate=1e-3)
+        pupil = prepare(plan, None)
+        train(pupil.model, Material(training=make_rows(rows)), plan, heard)
+        runs.append(heard.losses)
+        trained = [parameter.dtype for parameter in pupil.model.parameters() if parameter.requires_grad]
+        assert set(trained) == {torch.float32}
+    assert runs[1] == pytest.approx(runs[0], rel=0.01)
+    assert runs[1] != runs[0]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_compiled_steps_and_their_twins_train_alike(
+    precision: str,
+    make_rows: Make,
+    rows: list[Rendered],
+    make_plan: MakePlan,
+    new_heard: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs = []
+    for switch in ("on", "off"):
+        monkeypatch.setenv(kernels.SWITCH, switch)
+        kernels.library.cache_clear()
+        heard, plan = new_heard(), make_plan(lora=None, precision=precision, learning_rate=1e-3)
+        train(prepare(plan, None).model, Material(training=make_rows(rows)), plan, heard)
+        runs.append(heard.losses)
+    kernels.library.cache_clear()
+    assert runs[0] == pytest.approx(runs[1], rel=1e-5 if precision == "float32" else 0.01)
 
 
 def test_another_seed_gives_other_losses(

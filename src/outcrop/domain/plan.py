@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import Any, Literal
 
+Precision = Literal["float32", "bfloat16"]
 Objective = Literal["fine_tuning", "continued_pre_training"]
 
 CHECKPOINT_EVERY_S = 30.0  # what a kill costs at most, and little enough that one is paid for every run of a minute
@@ -41,7 +42,8 @@ class TrainingPlan:
 
     `lora` is None for full fine-tuning. `parent` is a sealed model folder of the same base, or None.
     `learning_rate` is the one applied (already translated for the checkpoint). `quantization` says how the frozen
-    weights are kept while an adapter is trained (QLoRA: "nf4"), None: as they are.
+    weights are kept while an adapter is trained (QLoRA: "nf4"), None: as they are. `precision` is the type that layers
+    are computed in; what is trained and what is summed up stay float32.
     Of the training file `truncated_rows` were cut to what the checkpoint takes, `skipped_rows` lines were no record,
     and `empty_answers` rows have one.
     Validation comes at every epoch's end, and after every `validate_every_steps` steps where that is given;
@@ -69,6 +71,7 @@ class TrainingPlan:
     keep_best: bool = False
     lora: LoraPlan | None = LoraPlan()
     quantization: Literal["nf4"] | None = None
+    precision: Precision = "float32"
     seed: int = 0
     generation_sample: int = 0
     threads: int = 1

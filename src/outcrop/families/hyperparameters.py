@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from outcrop.domain.errors import ValidationException
-from outcrop.domain.plan import ALL_LINEAR, CHECKPOINT_EVERY_S, EarlyStopping
+from outcrop.domain.plan import ALL_LINEAR, CHECKPOINT_EVERY_S, EarlyStopping, Precision
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -63,7 +63,8 @@ class Hyperparameters:
 
     `learning_rate` is in the family's own terms, as a card of a checkpoint knows it; times `learning_rate_unit` it is a
     rate (Claude's table has multipliers). None for `lora_rank`, `lora_alpha` and `lora_targets` leaves the choice to
-    the checkpoint; None for `keep_best` means: where the job may stop early.
+    the checkpoint; None for `keep_best` means: where the job may stop early; for `precision`: as the
+    machine has it.
     """
 
     epoch_count: int
@@ -80,6 +81,7 @@ class Hyperparameters:
     validate_every_steps: int | None = None
     keep_best: bool | None = None
     checkpoint_every_s: float = CHECKPOINT_EVERY_S
+    precision: Precision | None = None
     seed: int = 0
     generation_sample: int = 0
     stated: dict[str, str] = field(default_factory=dict)
@@ -158,6 +160,14 @@ OUTCROPS_OWN = (
         maximum=64,
         default=None,
         sentence="After training base and custom model answer so many validation rows, and are scored; unset, none.",
+    ),
+    Hyperparameter(
+        name="outcrop.precision",
+        kind="choice",
+        choices=("auto", "float32", "bfloat16"),
+        default=None,
+        sentence="The type that layers are computed in; what is trained and summed stays float32. Unset or auto: "
+        "bfloat16 on CUDA, and for a large checkpoint on a CPU that multiplies it in hardware; else float32.",
     ),
     Hyperparameter(
         name="outcrop.seed",

@@ -6,7 +6,7 @@ from typing import Literal, cast
 
 from outcrop.domain import arn
 from outcrop.domain.errors import ValidationException
-from outcrop.domain.plan import CHECKPOINT_EVERY_S
+from outcrop.domain.plan import CHECKPOINT_EVERY_S, Precision
 from outcrop.families.claude import Claude
 from outcrop.families.family import Family
 from outcrop.families.hyperparameters import Hyperparameters, resolve, stated
@@ -21,6 +21,12 @@ FAMILIES: dict[str, Family] = {family.name: family for family in (Nova(), Claude
 MODELS: dict[str, FoundationModel] = {model.model_id: model for family in FAMILIES.values() for model in family.models}
 
 _KEEP_BEST: dict[int | float | str | None, bool | None] = {"true": True, "false": False, None: None}
+_PRECISION: dict[int | float | str | None, Precision | None] = {
+    "float32": "float32",
+    "bfloat16": "bfloat16",
+    "auto": None,
+    None: None,
+}
 
 
 def find_model(identifier: str) -> FoundationModel | None:
@@ -60,6 +66,7 @@ def check_hyperparameters(
         validate_every_steps=_integer(values.get("outcrop.validateEverySteps")),
         keep_best=_KEEP_BEST[values.get("outcrop.keepBest")],
         checkpoint_every_s=float(values.get("outcrop.checkpointEverySeconds", CHECKPOINT_EVERY_S)),
+        precision=_PRECISION[values.get("outcrop.precision")],
         seed=_integer(values.get("outcrop.seed")) or 0,
         generation_sample=_integer(values.get("outcrop.generationSample")) or 0,
     )

@@ -30,7 +30,8 @@ def swiglu(gate_up: torch.Tensor) -> torch.Tensor:
 def head_loss(states: torch.Tensor, head: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """The summed cross-entropy (nats, float32) of predicting `targets` [m] from `states` [m, width] through `head`.
 
-    Logits have the states' type, exist for HEAD_ROWS rows at a time only, and never for the backward pass.
+    States past the targets' number are not looked at. Logits have the states' type, exist for HEAD_ROWS rows at a time
+    only, and never for the backward pass.
     """
     return _HeadLoss.apply(states, head, targets)
 
@@ -50,7 +51,9 @@ class _HeadLoss(torch.autograd.Function):
         for start in range(0, len(states), HEAD_ROWS):
             rows = states[start : start + HEAD_ROWS]
             logits = product(rows, matrix.t())
-            loss += cross_entropy(logits, targets[start : start + HEAD_ROWS]).sum(dtype=torch.float64)
+            answers = targets[start : start + HEAD_ROWS]
+            loss += cross_entropy(logits[: len(answers)], answers).sum(dtype=torch.float64)
+            logits[len(answers) :] = 0
             if for_states is not None:
                 for_states[start : start + HEAD_ROWS] = product(logits, matrix)
             if for_head is not None:

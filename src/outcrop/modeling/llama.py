@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from outcrop.modeling.config import LlamaConfig
 from outcrop.modeling.fused import add_norm, head_loss, swiglu
-from outcrop.modeling.packed import Heads, Packed, attend
+from outcrop.modeling.packed import Heads, Packed, attend, rounded_up
 from outcrop.modeling.products import linear
 from outcrop.modeling.rope import rope_table
 from outcrop.modeling.weights import GROUPS, fuse, read_tensors, unfuse
@@ -71,10 +71,16 @@ class Llama(nn.Module):
 
     def loss(self, packed: Packed, wanted: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """The summed cross-entropy (nats) of `targets`, each predicted from the token at its index in `wanted`."""
-        return head_loss(self.states(packed, wanted), self.head, targets)
+        return head_loss(self._rounded_states(packed, wanted), self.head, targets)
 
     def states(self, packed: Packed, wanted: torch.Tensor | None = None) -> torch.Tensor:
         """The normed hidden states that the head reads: [n or len(wanted), hidden_size]."""
+        return self._rounded_states(packed, wanted)[: len(packed.tokens) if wanted is None else len(wanted)]
+
+    def _rounded_states(self, packed: Packed, wanted: torch.Tensor | None) -> torch.Tensor:
+        """The same, and on a CPU a few more after them that mean nothing."""
+        if packed.tokens.device.type == "cpu":
+            packed, wanted = rounded_up(packed, wanted)
         run = Pass(packed=packed, rope=self._table(packed), activations=self.activations)
         stream = functional.embedding(packed.tokens, self.embedding)  # [n, hidden_size]
         stream, update = stream.to(torch.promote_types(stream.dtype, torch.float32)), None

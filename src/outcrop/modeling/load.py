@@ -13,7 +13,15 @@ from outcrop.modeling.llama import Llama
 from outcrop.modeling.model import CausalModel
 
 
-def load_model(folder: Path, dtype: torch.dtype, device: torch.device) -> CausalModel:
-    """The checkpoint in `folder` with weights in `dtype` on `device`. Raises CheckpointError."""
-    loaded = Llama.load(folder, dtype) if is_plain_llama(folder) else General.load(folder, dtype)
-    return loaded.to(device)
+def load_model(
+    folder: Path, dtype: torch.dtype, device: torch.device, activations: torch.dtype | None = None
+) -> CausalModel:
+    """The checkpoint in `folder` with weights in `dtype` on `device`. Raises CheckpointError.
+
+    A plain Llama computes in `activations` where that is given; transformers' models compute as they are stored.
+    """
+    if not is_plain_llama(folder):
+        return General.load(folder, dtype).to(device)
+    model = Llama.load(folder, dtype)
+    model.activations = activations or dtype
+    return model.to(device)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 
 from outcrop.modeling import kernels
 from outcrop.modeling.rope import Turn
@@ -31,6 +31,23 @@ class Packed:
     def to(self, device: torch.device) -> "Packed":
         """The same rows on `device`."""
         return Packed(tokens=self.tokens.to(device), positions=self.positions.to(device), lengths=self.lengths)
+
+
+# oneDNN builds a program for every shape of a product: a millisecond and some memory each. Of row counts there are
+# then few, for one token in a hundred more.
+ROWS_MULTIPLE = 32
+
+
+def rounded_up(packed: Packed, wanted: torch.Tensor | None) -> tuple[Packed, torch.Tensor | None]:
+    """The same rows and a row of its own after them, so that the tokens' number is round; and so for those wanted."""
+    more = -len(packed.tokens) % ROWS_MULTIPLE
+    if more:
+        packed = Packed(
+            tokens=pad(packed.tokens, (0, more)),
+            positions=torch.cat([packed.positions, torch.arange(more)]),
+            lengths=(*packed.lengths, more),
+        )
+    return packed, None if wanted is None else pad(wanted, (0, -len(wanted) % ROWS_MULTIPLE))
 
 
 class Heads(NamedTuple):

@@ -23,6 +23,7 @@ from outcrop.training.vault import ModelFolder
 
 FULL_WEIGHTS_FILE = "model.safetensors"
 FULL_CONFIG_FILE = "config.json"
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +77,9 @@ class Pupil:
 
 def prepare(plan: TrainingPlan, parent: ModelFolder | None) -> Pupil:
     """Loads what the plan names. Raises JobFailure where the parent does not fit the base."""
-    model = _loaded(plan, _device())
-    before = None if parent is None or parent.has(FULL_WEIGHTS_FILE) else _read_adapter(parent)
-    whole = parent is not None and before is None
+    whole = parent is not None and parent.has(FULL_WEIGHTS_FILE)
+    model = _loaded(plan, _device(), whole)
+    before = None if parent is None or whole else _read_adapter(parent)
     if parent is not None and before is None:
         _take_whole(model, parent, plan)
     if plan.lora is None:
@@ -105,10 +106,11 @@ def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _loaded(plan: TrainingPlan, device: torch.device) -> CausalModel:
+def _loaded(plan: TrainingPlan, device: torch.device, whole: bool) -> CausalModel:
     """Weights that will be quantised wait on the CPU: only their 4 bits need room on the device."""
     place = device if plan.quantization is None else torch.device("cpu")
-    return load_model(Path(plan.base_checkpoint), _weight_type(device, plan), place)
+    activations = TYPES[plan.precision]
+    return load_model(Path(plan.base_checkpoint), _weight_type(plan, whole), place, activations)
 
 
 def take_model(base: CausalModel, model: ModelFolder) -> None:
@@ -127,9 +129,9 @@ def put_adapter(base: CausalModel, data: AdapterData) -> None:
     _fit(_attached(base, data.plan, seed=0), data)
 
 
-def _weight_type(device: torch.device, plan: TrainingPlan) -> torch.dtype:
-    """Frozen weights fit in bfloat16 on an accelerator; trained ones, and a CPU's, stay exact."""
-    return torch.bfloat16 if device.type == "cuda" and plan.lora is not None else torch.float32
+def _weight_type(plan: TrainingPlan, whole: bool) -> torch.dtype:
+    """Frozen weights are kept as they are computed with; those that are trained, or in the result, stay exact."""
+    return torch.float32 if plan.lora is None or whole else TYPES[plan.precision]
 
 
 def _all_weights(model: CausalModel, plan: TrainingPlan, before: AdapterData | None) -> Pupil:
