@@ -104,8 +104,8 @@ def test_what_would_fit_does_fit() -> None:
     asked = question(batch_size=32)
     asked = replace(asked, machine=replace(MACHINE, memory_bytes=estimate(asked).peak_bytes - 20_000_000))
     changes = list(what_would_fit(asked))
-    assert changes[0] == "batchSize 16 instead of 32" and changes[1].startswith("rows of at most 49 tokens")
-    assert estimate(replace(asked, plan=replace(asked.plan, batch_size=16))).fits
+    assert changes[0] == "batchSize 4 instead of 32" and changes[1].startswith("rows of at most 12 tokens")
+    assert estimate(replace(asked, plan=replace(asked.plan, batch_size=4))).fits
 
 
 def test_nothing_fits_where_the_weights_alone_do_not() -> None:

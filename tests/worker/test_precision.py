@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from outcrop.worker.precision import LARGE_CHECKPOINT_BYTES, Machine, choose
+from outcrop.worker.precision import LARGE_CHECKPOINT_BYTES, Hardware, choose
 
-CUDA = Machine(cuda=True, bfloat16_cpu=False)
-FAST = Machine(cuda=False, bfloat16_cpu=True)
-PLAIN = Machine(cuda=False, bfloat16_cpu=False)
+CUDA = Hardware(cuda=True, bfloat16_cpu=False)
+FAST = Hardware(cuda=False, bfloat16_cpu=True)
+PLAIN = Hardware(cuda=False, bfloat16_cpu=False)
 
 
 def checkpoint(folder: Path, size: int, kind: str = "llama") -> Path:
@@ -28,7 +28,7 @@ def checkpoint(folder: Path, size: int, kind: str = "llama") -> Path:
         (PLAIN, LARGE_CHECKPOINT_BYTES, "float32"),
     ],
 )
-def test_the_machine_and_the_checkpoint_decide(machine: Machine, size: int, chosen: str, tmp_path: Path) -> None:
+def test_the_machine_and_the_checkpoint_decide(machine: Hardware, size: int, chosen: str, tmp_path: Path) -> None:
     assert choose(None, checkpoint(tmp_path, size), machine) == chosen
 
 
@@ -46,6 +46,6 @@ def test_a_folder_without_a_config_is_left_to_the_child(tmp_path: Path) -> None:
 
 
 def test_this_machine_is_read_from_its_kernel() -> None:
-    assert Machine.here().bfloat16_cpu is any(
+    assert Hardware.here().bfloat16_cpu is any(
         flag in Path("/proc/cpuinfo").read_text() for flag in ("avx512_bf16", "amx_bf16")
     )

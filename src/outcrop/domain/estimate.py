@@ -33,7 +33,7 @@ class Question:
     @property
     def precision(self) -> Precision:
         """What the matrix products are computed in."""
-        return "bfloat16" if self.machine.card and self.plan.lora else "float32"
+        return self.plan.precision
 
     @property
     def kind(self) -> str:

@@ -30,7 +30,7 @@ class Engine:
     """
 
     process_bytes: int
-    piece_tokens: int = 2048
+    piece_tokens: int = 1024
     kept_stream: float
     kept_hidden: float
     kept_intermediate: float

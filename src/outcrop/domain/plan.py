@@ -6,12 +6,14 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import Any, Literal
 
-Precision = Literal["float32", "bfloat16"]
+from outcrop.domain.machine import Precision
+
 Objective = Literal["fine_tuning", "continued_pre_training"]
 
 CHECKPOINT_EVERY_S = 30.0  # what a kill costs at most, and little enough that one is paid for every run of a minute
 # How a run is carried out, not what it computes: a checkpoint outlives a change of these.
 _OF_THE_CARRYING_OUT = ("threads", "checkpoint_every_s", "checkpoint_every_steps", "generation_sample")
+
 ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from outcrop.domain.errors import ValidationException
-from outcrop.domain.plan import ALL_LINEAR, CHECKPOINT_EVERY_S, EarlyStopping, Precision
+from outcrop.domain.machine import Precision
+from outcrop.domain.plan import ALL_LINEAR, CHECKPOINT_EVERY_S, EarlyStopping
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")

@@ -6,7 +6,8 @@ from typing import Literal, cast
 
 from outcrop.domain import arn
 from outcrop.domain.errors import ValidationException
-from outcrop.domain.plan import CHECKPOINT_EVERY_S, Precision
+from outcrop.domain.machine import Precision
+from outcrop.domain.plan import CHECKPOINT_EVERY_S
 from outcrop.families.claude import Claude
 from outcrop.families.family import Family
 from outcrop.families.hyperparameters import Hyperparameters, resolve, stated

@@ -54,7 +54,7 @@ class Pupil:
         if self.adapters is not None and self.folded is None and not self.whole:
             self.adapters.detach()
             return self.model
-        model = _loaded(self.plan, _device())
+        model = _loaded(self.plan, _device(), self.whole)
         if self.plan.quantization is not None:
             quantize(model, _device())
         return model

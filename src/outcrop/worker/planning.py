@@ -11,7 +11,7 @@ from outcrop.store.jobs import Job
 from outcrop.store.models import CustomModel
 from outcrop.worker.data import WrittenRows, base_of, kind_of
 from outcrop.worker.ground import WorkerGround, key_context
-from outcrop.worker.precision import Machine, choose
+from outcrop.worker.precision import Hardware, choose
 
 OBJECTIVES: dict[str, Objective] = {
     families.FINE_TUNING: "fine_tuning",
@@ -45,7 +45,7 @@ def make_plan(ground: WorkerGround, job: Job, rows: WrittenRows) -> TrainingPlan
         keep_best=stated.early_stopping is not None if stated.keep_best is None else stated.keep_best,
         lora=applied.lora,
         quantization=applied.quantization,
-        precision=choose(stated.precision, checkpoint.path, Machine.here()),
+        precision=choose(stated.precision, checkpoint.path, Hardware.here()),
         seed=stated.seed,
         generation_sample=stated.generation_sample,
         checkpoint_every_s=stated.checkpoint_every_s,

@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from outcrop.domain.plan import Precision
+from outcrop.domain.machine import Precision
+from outcrop.worker.machine import CARDS
 
 # Weights on disk from which bfloat16 is chosen on a CPU. It doubles the speed of a checkpoint of 60 M parameters
 # (120 MB). A pebble trains in minutes either way and keeps float32, in which its expected results were measured.
@@ -12,23 +13,25 @@ LARGE_CHECKPOINT_BYTES = 100_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Hardware:
     """What of a machine decides: a CUDA device, and a processor that multiplies bfloat16 itself."""
 
     cuda: bool
     bfloat16_cpu: bool
 
     @staticmethod
-    def here() -> "Machine":
+    def here() -> "Hardware":
         """This one, as its kernel tells it."""
         try:
             flags = Path("/proc/cpuinfo").read_text().split("flags", 1)[-1].split("\n", 1)[0].split()
         except OSError:
             flags = []
-        return Machine(cuda=Path("/dev/nvidiactl").exists(), bfloat16_cpu=bool({"avx512_bf16", "amx_bf16"} & {*flags}))
+        return Hardware(
+            cuda=CARDS.is_dir() and any(CARDS.iterdir()), bfloat16_cpu=bool({"avx512_bf16", "amx_bf16"} & {*flags})
+        )
 
 
-def choose(stated: Precision | None, checkpoint: Path, machine: Machine) -> Precision:
+def choose(stated: Precision | None, checkpoint: Path, machine: Hardware) -> Precision:
     """What was stated; else bfloat16 on CUDA, and on a processor that has it for a large Llama, float32 elsewhere."""
     if stated is not None:
         return stated
