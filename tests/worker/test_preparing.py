@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from living import await_that
 from outcrop.domain.conversation import Passage
 from outcrop.domain.errors import JobFailure
 from outcrop.families.catalogue import PEBBLE
@@ -94,17 +94,24 @@ def test_a_stopped_preparation_goes_on_where_it_was_and_ends_the_same(make: Make
     assert stopped.pieces(stopped.place.manifest()) == whole.pieces(whole.place.manifest())
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, "tests")
+from preparation import Preparation, some_text
+killed = Preparation(folder=Path(sys.argv[1]), key=bytes.fromhex(sys.argv[2]), content=some_text(1000))
+killed.run(lambda: os.kill(os.getpid(), signal.SIGKILL) if len(killed.sealed()) >= 3 else None)
+"""
+
+
 def test_a_killed_preparation_goes_on_where_it_was_and_ends_the_same(make: Make) -> None:
     whole, killed = make("whole"), make("killed", content=some_text(1000))
     whole = dataclasses.replace(whole, content=killed.content)
-    program = "import sys; sys.path.insert(0, 'tests')\nfrom preparation import *\n"
-    program += "Preparation(folder=Path(sys.argv[1]), key=bytes.fromhex(sys.argv[2]), content=some_text(1000)).run()"
-    command = [sys.executable, "-c", program, str(killed.folder), killed.key.hex()]
-    with subprocess.Popen(command, cwd=Path(__file__).parents[2]) as process:
-        await_that(lambda: len(killed.sealed()) >= 3, 30, "three pieces", every_s=0.005)
-        process.kill()
+    command = [sys.executable, "-c", KILLED, str(killed.folder), killed.key.hex()]
+    ended = subprocess.run(command, cwd=Path(__file__).parents[2], timeout=60)
+    assert ended.returncode == -signal.SIGKILL
     kept = killed.sealed()
-    assert not (killed.place.path / "manifest").exists(), "the kill came too late to tell anything"
+    assert not (killed.place.path / "manifest").exists()
     assert killed.run() == whole.run()
     assert {name: content for name, content in killed.sealed().items() if name in kept} == kept
     assert killed.pieces(killed.place.manifest()) == whole.pieces(whole.place.manifest())
