@@ -67,7 +67,7 @@ def test_loss_and_gradients_equal_a_padded_trainers(
     expected.backward()
     held = make_rows(rows)
     (batch,) = held.batches(range(len(rows)), len(rows))
-    assert loop._gradients(pupil.model, held, batch) == pytest.approx(expected.item(), abs=1e-5)
+    assert loop._gradients(pupil.model, held, batch).item() == pytest.approx(expected.item(), abs=1e-5)
     for adapter in pupil.adapters.values():
         for parameter in adapter.parameters():
             assert parameter.grad is not None

@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from outcrop.domain.errors import CheckpointError
 from outcrop.modeling.heads import Head, find_head, tolerance
 from outcrop.modeling.packed import Packed
+from outcrop.modeling.transfer import moved
 from outcrop.modeling.transformers_library import Network, network_from, network_of, probe_tokens, stored
 
 # Logits for this many tokens at a time: a vocabulary of 256,000 then takes 400 MB, whatever the rows' length.
@@ -89,7 +90,7 @@ def _by_length(
     packed: Packed, wanted: torch.Tensor | None, run: Callable[[torch.Tensor], torch.Tensor]
 ) -> torch.Tensor:
     """`run` ([rows, length] -> [rows, length, width]) of every row, in the packed order: [n or len(wanted), width]."""
-    places = [at.to(packed.tokens.device) for at in _places(packed.lengths)]
+    places = [moved(at, packed.tokens.device) for at in _places(packed.lengths)]
     found = torch.cat([run(packed.tokens[at]).flatten(0, 1) for at in places])  # [n, width]
     order = torch.cat([at.flatten() for at in places]).argsort()
     return found[order if wanted is None else order[wanted]]

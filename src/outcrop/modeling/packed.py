@@ -9,6 +9,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 
 from outcrop.modeling import kernels
 from outcrop.modeling.rope import Turn
+from outcrop.modeling.transfer import moved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +30,8 @@ class Packed:
         )
 
     def to(self, device: torch.device) -> "Packed":
-        """The same rows on `device`."""
-        return Packed(tokens=self.tokens.to(device), positions=self.positions.to(device), lengths=self.lengths)
+        """The same rows, from the host to `device`."""
+        return Packed(tokens=moved(self.tokens, device), positions=moved(self.positions, device), lengths=self.lengths)
 
 
 # oneDNN builds a program for every shape of a product: a millisecond and some memory each. Of row counts there are

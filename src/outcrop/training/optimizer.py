@@ -29,9 +29,8 @@ class Optimizer:
         """One step along the gradients, which are then zero again."""
         gradient = self.values.grad
         assert gradient is not None
-        norm = float(torch.linalg.vector_norm(gradient))
-        if norm > CLIP_NORM:
-            gradient.mul_(CLIP_NORM / norm)
+        norm = torch.linalg.vector_norm(gradient)
+        gradient.mul_((CLIP_NORM / norm).clamp(max=1.0))  # decided where the gradient is: nobody waits for a card
         self._adamw.param_groups[0]["lr"] = learning_rate
         self._adamw.step()
         gradient.zero_()
