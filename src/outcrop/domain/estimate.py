@@ -48,8 +48,8 @@ class Estimate:
     """A run in numbers. `tokens` are those of all epochs, `trained_tokens` of them learnt.
 
     `start_s` until the first step, then `training_s`: `plain_s` times what earlier jobs taught; both None where the
-    machine's speed is not known. `peak_bytes` is held against `available_bytes` of `memory`. Jobs of one `kind` teach
-    each other.
+    machine's speed is not known. `peak_bytes` is held against `available_bytes` of `memory`; `recompute`: with layers
+    computed again for the backward pass. Jobs of one `kind` teach each other.
     """
 
     rows: int
@@ -63,6 +63,7 @@ class Estimate:
     peak_bytes: int
     available_bytes: int
     memory: str
+    recompute: bool
     kind: str
 
     @property
@@ -93,6 +94,7 @@ class Estimate:
             "availableBytes": self.available_bytes,
             "memory": self.memory,
             "fits": self.fits,
+            "recompute": self.recompute,
             "startSeconds": self.start_s,
             "plainSeconds": self.plain_s,
             "kind": self.kind,
@@ -125,8 +127,19 @@ def estimate(question: Question) -> Estimate:
         peak_bytes=peak_bytes(replace(run, checkpoints=_comes_to_a_checkpoint(plan, steps, training_s))),
         available_bytes=machine.memory_bytes,
         memory=machine.card or "this machine",
+        recompute=plan.recompute,
         kind=question.kind,
     )
+
+
+def with_room(question: Question) -> Question:
+    """As asked where that fits; else with layers computed again for the backward pass, where that needs less."""
+    asked = replace(question, plan=replace(question.plan, recompute=False))
+    said = estimate(asked)
+    if said.fits:
+        return asked
+    frugal = replace(question, plan=replace(question.plan, recompute=True))
+    return frugal if estimate(frugal).peak_bytes < said.peak_bytes else asked
 
 
 def what_would_fit(question: Question) -> Iterator[str]:
@@ -164,7 +177,7 @@ def _comes_to_a_checkpoint(plan: TrainingPlan, steps: int, training_s: float | N
 
 
 def _fits(question: Question) -> bool:
-    return estimate(question).fits
+    return estimate(with_room(question)).fits
 
 
 def _halved(value: int) -> Iterator[int]:

@@ -6,6 +6,7 @@ masks, counts positions or keeps a state. Knows nothing of files, adapters or to
 
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,8 +17,9 @@ from torch.utils.checkpoint import checkpoint
 from outcrop.domain.errors import CheckpointError
 from outcrop.modeling.heads import Head, find_head, tolerance
 from outcrop.modeling.packed import Packed
+from outcrop.modeling.recomputing import recomputed
 from outcrop.modeling.transfer import moved
-from outcrop.modeling.transformers_library import Network, network_from, network_of, probe_tokens, stored
+from outcrop.modeling.transformers_library import Network, layers_of, network_from, network_of, probe_tokens, stored
 
 # Logits for this many tokens at a time: a vocabulary of 256,000 then takes 400 MB, whatever the rows' length.
 HEAD_ROWS = 384
@@ -69,6 +71,11 @@ class General(nn.Module):
         head, states = self.head, _by_length(packed, wanted, self._states)
         parts = zip(states.split(HEAD_ROWS), targets.split(HEAD_ROWS), strict=True)
         return torch.stack([_head_loss(head, rows, answers) for rows, answers in parts]).sum()
+
+    def recompute(self) -> None:
+        """Each layer keeps only what enters it; what the network computes around its layers stays as it is."""
+        for layer in layers_of(self.network):
+            layer.forward = partial(recomputed, layer.forward)
 
     @torch.no_grad()
     def take(self, tensors: dict[str, torch.Tensor]) -> None:

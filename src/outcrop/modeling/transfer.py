@@ -4,7 +4,7 @@ import torch
 
 
 def moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """The tensor, made on the host, on `device`: a copy out of pinned memory is queued like any other work there."""
-    if device.type == "cpu":
-        return tensor
+    """The tensor on `device`. To a card it goes from pinned memory, a copy queued like any other work there."""
+    if device.type == "cpu" or tensor.device.type != "cpu":
+        return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)

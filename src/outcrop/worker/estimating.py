@@ -9,7 +9,7 @@ from typing import Any
 from outcrop.config import Settings
 from outcrop.domain.effort import Data
 from outcrop.domain.errors import CheckpointError, JobFailure
-from outcrop.domain.estimate import Estimate, Question, estimate, what_would_fit
+from outcrop.domain.estimate import Estimate, Question, estimate, what_would_fit, with_room
 from outcrop.domain.events import Finished
 from outcrop.domain.model_shape import ModelShape
 from outcrop.domain.plan import TrainingPlan
@@ -24,7 +24,7 @@ SHORTEST_LESSON_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """A job's estimate, and what it was asked for."""
+    """A job's estimate, and what it was asked for: `question.plan` is the plan to run."""
 
     question: Question
     estimate: Estimate
@@ -41,7 +41,8 @@ class Expectation:
         """In one line: `84 steps, 12,345 tokens (4,567 trained) in 3 epochs; about 40 s; 0.5 GB of ...: fits`."""
         said = self.estimate
         time = "for how long is not known" if said.seconds is None else f"about {duration(said.seconds)}"
-        verdict = "fits" if said.fits else "does not fit"
+        how = ", layers computed twice to save memory" if said.recompute else ""
+        verdict = f"{'fits' if said.fits else 'does not fit'}{how}"
         return (
             f"{said.steps:,} steps, {said.tokens:,} tokens ({said.trained_tokens:,} trained), epochs: {said.epochs}; "
             f"{time}; {gigabytes(said.peak_bytes)} of the {gigabytes(said.available_bytes)} of memory free on "
@@ -61,12 +62,15 @@ def data_of(rows: WrittenRows) -> Data:
 
 
 def expect(settings: Settings, plan: TrainingPlan, data: Data) -> Expectation | None:
-    """What the plan will take here; None where the checkpoint's config.json does not state its sizes."""
+    """What the plan will take here, its layers computed again for the backward pass where only that has room.
+
+    None where the checkpoint's config.json does not state its sizes.
+    """
     shape = shape_of(Path(plan.base_checkpoint))
     if shape is None:
         return None
     here = machine.here(settings.machine_file, plan.threads)
-    question = Question(shape=shape, plan=plan, data=data, machine=here)
+    question = with_room(Question(shape=shape, plan=plan, data=data, machine=here))
     return Expectation(question=question, estimate=estimate(question))
 
 

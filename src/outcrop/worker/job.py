@@ -184,7 +184,7 @@ class _Attempt:
             rows = sources.write_rows(prepared, key, seen, self.lease.check)
             plan = planning.make_plan(self.ground, self.job, rows)
             self._questions(key).write(sources, seen, max(PROBE_ROWS, plan.generation_sample))
-            self._expect(plan, rows)
+            plan = self._with_room(plan, rows)
             succession.keep_plan(self.work_folder, plan)
         return plan, key
 
@@ -232,12 +232,14 @@ class _Attempt:
             data.access_of(self.ground, self.job).put(place, generation.as_csv(rows), CSV)
             self._note({"event": "generation_metrics", **generation.means(rows)})
 
-    def _expect(self, plan: TrainingPlan, rows: data.WrittenRows) -> None:
-        """Say what the run will take. Raises JobFailure where this machine certainly has no room for it."""
+    def _with_room(self, plan: TrainingPlan, rows: data.WrittenRows) -> TrainingPlan:
+        """The plan as it fits, and what it takes, said. Raises JobFailure where there certainly is no room for it."""
         expected = estimating.expect(self.ground.settings, plan, estimating.data_of(rows))
-        if expected is not None:
-            self._say_estimate({"estimated": expected.estimate.to_dict()})
-            expected.require_room()
+        if expected is None:
+            return plan
+        self._say_estimate({"estimated": expected.estimate.to_dict()})
+        expected.require_room()
+        return expected.question.plan
 
     def _expected(self) -> dict[str, Any]:
         """What this attempt, or one before it, said that the run would take; empty where nothing could be said."""
