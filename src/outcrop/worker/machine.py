@@ -15,14 +15,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from outcrop.domain.machine import Machine, graded
+from outcrop.worker.memory import free_memory
 
 LONGEST_S = 120.0  # a measurement takes two seconds; a machine this busy has no speed to speak of
 PROCESSORS = Path("/proc/cpuinfo")
 CARDS = Path("/proc/driver/nvidia/gpus")
-GROUP = Path("/sys/fs/cgroup")
 LOG = logging.getLogger(__name__)
 _WRITING = threading.Lock()
 
@@ -55,15 +53,6 @@ def fingerprint() -> str:
     """What the speed depends on: processor, how many, torch's version, cards."""
     cards = len(list(CARDS.iterdir())) if CARDS.is_dir() else 0
     return f"{_processor()}/{os.cpu_count()}/torch {importlib.metadata.version('torch')}/{cards} cards"
-
-
-def free_memory() -> int:
-    """Bytes that a new process may take without pushing anything out, within its control group's limit."""
-    free = int(psutil.virtual_memory().available)
-    with contextlib.suppress(OSError, ValueError):
-        limit, used = (int((GROUP / name).read_text()) for name in ("memory.max", "memory.current"))
-        free = min(free, limit - used)
-    return free
 
 
 def _machine(speeds: dict[str, Any], grades: dict[str, float]) -> Machine:
