@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ from urllib3.exceptions import HTTPError
 
 from living import STOP_S, Outcrop, await_that, jsonl, make_role, nova_row, wait_for_job
 from outcrop.cli.options import find_server
+from outcrop.cli.serve import _place_to_listen
+from outcrop.config import Settings
+from outcrop.store import engines
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("serve"), pytest.mark.timeout(240)]
 
@@ -80,6 +84,24 @@ def test_a_home_that_cannot_be_used_is_said(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file")
     ended = _serve(tmp_path / "home")
     assert ended.returncode != 0 and "Traceback" not in ended.stderr and "home" in ended.stderr
+
+
+def test_a_server_does_not_begin_where_another_has_the_folder_of_its_engines(tmp_path: Path, monkeypatch: Any) -> None:
+    """The home's path is too long for a socket, and a link of somebody else's stands where prompts would be sent."""
+    settings = Settings(home=tmp_path / ("x" * 120))
+    with tempfile.TemporaryDirectory() as short:
+        monkeypatch.setattr(tempfile, "tempdir", short)
+        monkeypatch.setenv("TMPDIR", short)
+        folder = engines.sockets_folder(settings)
+        folder.symlink_to(tmp_path)
+        ended = _serve(settings.home, "--port", "0")
+        assert (
+            ended.returncode == 1 and f"{folder}, where engines are to listen, is not this user's alone" in ended.stderr
+        )
+        folder.unlink()
+        with _place_to_listen(settings):
+            assert folder.is_dir()
+        assert not folder.exists()
 
 
 def test_boto3_talks_tls_with_nothing_but_the_environment(tmp_path: Path) -> None:

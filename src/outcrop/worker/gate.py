@@ -22,7 +22,7 @@ from outcrop.sealed import SealedReader
 from outcrop.services.runtime.served import BASE
 from outcrop.store import engines
 from outcrop.text import Tokenizer
-from outcrop.worker import handover
+from outcrop.worker import handover, room
 from outcrop.worker.ground import WorkerGround
 from outcrop.worker.questions import Asked, Question, digest_of
 from outcrop.worker.serving import START_LIMIT_S
@@ -80,6 +80,7 @@ def admit(ground: WorkerGround, candidate: Candidate, check: Check, use: Callabl
         for tries_left in reversed(range(TRIES)):
             socket = _await_engine(ground, candidate.checkpoint, check)
             try:
+                room.await_room(ground.settings.run_folder, handover.size_of(candidate.folder), check)
                 with _loaded(ground, candidate, socket) as loaded:
                     return use(loaded)
             except face.EngineSilent as silent:

@@ -30,7 +30,7 @@ from outcrop.domain.states import JobStatus, Phase, PhaseStatus
 from outcrop.sealed.writer import sync_folder
 from outcrop.store import jobs
 from outcrop.store.jobs import ClaimedJob, LeaseLost, Outcome
-from outcrop.worker import artifacts, data, estimating, gate, generation, launch, planning, questions, succession
+from outcrop.worker import artifacts, data, estimating, gate, generation, launch, planning, questions, room, succession
 from outcrop.worker.ground import WorkerGround, key_context
 from outcrop.worker.lease import Closing, Lease, Lost, StopRequested
 from outcrop.worker.metrics import CSV, MetricsFiles
@@ -156,6 +156,7 @@ class _Attempt:
             )
         plan, key = self._ready() or self._prepare()
         with self._phase(Phase.TRAINING), gate.warming(self.ground, plan.base_checkpoint):
+            room.require_room(self.ground.settings.run_folder, plan, self.lease.check)
             outcome = self._train(plan, key)
             self._pass_the_gate(plan, key)
             return outcome
