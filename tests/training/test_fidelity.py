@@ -5,13 +5,12 @@ own updates, so an error in the optimizer, the clipping or the warm-up would gro
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from outcrop.domain.plan import LoraPlan, TrainingPlan
 from outcrop.modeling import lora
@@ -61,20 +60,23 @@ def named(pupil: Pupil) -> dict[str, torch.Tensor]:
     return copies
 
 
-@contextmanager
-def seen_before_each_step(look: Callable[[], None]) -> Iterator[None]:
-    """Calls `look` whenever an optimizer is about to step, with the gradients that it will step along."""
-    handle = register_optimizer_step_pre_hook(lambda *_: look())
-    try:
-        yield
-    finally:
-        handle.remove()
+class SeenBeforeEachStep(TorchDispatchMode):
+    """Calls `look` whenever AdamW is about to step, with the gradients that it will step along."""
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        super().__init__()
+        self.look = look
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._fused_adamw_.default:
+            self.look()
+        return func(*args, **(kwargs or {}))
 
 
 def ours(pupil: Pupil, rows: Rows, plan: TrainingPlan, heard: Any) -> tuple[list[float], list[Gradients]]:
     """Every step's loss and clipped gradients."""
     seen: list[Gradients] = []
-    with seen_before_each_step(lambda: seen.append(named(pupil))):
+    with SeenBeforeEachStep(lambda: seen.append(named(pupil))):
         train(pupil.model, Material(training=rows), plan, heard)
     return heard.losses, seen
 
