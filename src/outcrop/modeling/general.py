@@ -4,6 +4,7 @@ Rows of equal length run side by side, each length in a pass of its own, so that
 masks, counts positions or keeps a state. Knows nothing of files, adapters or tokenizers.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
@@ -21,6 +22,7 @@ from outcrop.modeling.recomputing import recomputed
 from outcrop.modeling.transfer import moved
 from outcrop.modeling.transformers_library import Network, layers_of, network_from, network_of, probe_tokens, stored
 
+LOG = logging.getLogger(__name__)
 # Logits for this many tokens at a time: a vocabulary of 256,000 then takes 400 MB, whatever the rows' length.
 HEAD_ROWS = 384
 
@@ -74,7 +76,10 @@ class General(nn.Module):
 
     def recompute(self) -> None:
         """Each layer keeps only what enters it; what the network computes around its layers stays as it is."""
-        for layer in layers_of(self.network):
+        layers = layers_of(self.network)
+        if not layers:
+            LOG.warning("The layers of %s are in no list: they are computed once.", type(self.network).__name__)
+        for layer in layers:
             layer.forward = partial(recomputed, layer.forward)
 
     @torch.no_grad()
