@@ -253,6 +253,31 @@ def test_an_engine_that_only_a_job_wished_for_is_started_and_let_go_after_a_whil
     brief.close()
 
 
+def test_an_engine_whose_job_ended_while_it_rested_is_not_started_again(stage: Stage, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(PEBBLE, tmp_path / "own"))
+    (folder / "config.json").write_text("{}")  # it dies of its start
+    ground, brief = stage.scene.ground, Serving(stage.scene.ground)
+
+    def row() -> engines.Engine:
+        with ground.database.read() as connection:
+            found = engines.find(connection, folder)
+        assert found is not None
+        return found
+
+    with ground.wishes.held(str(folder)):
+        brief.reconcile()
+        await_that(lambda: brief.reconcile() or not brief._running, WITHIN_S, "its death")
+        brief.reconcile()
+        assert row().state is EngineState.WANTED, "it rests"
+    for _ in range(2):
+        brief.reconcile()
+        assert (row().state, row().detail) == (EngineState.GONE, "no job needs it any more")
+    engines.want(ground.database, ground.settings, folder, ground.clock())  # a request, which nobody withdraws
+    brief.reconcile()
+    assert row().state is not EngineState.GONE
+    brief.close()
+
+
 def test_a_model_id_that_is_mapped_no_more_fails_its_own_throughput_alone(stage: Stage, tmp_path: Path) -> None:
     stage.scene.ground.catalogue().map(SLATE, Path(shutil.copytree(PEBBLE, tmp_path / "own")))
     stage.provision("own", SLATE)

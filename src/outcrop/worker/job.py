@@ -215,13 +215,17 @@ class _Attempt:
     def _pass_the_gate(self, plan: TrainingPlan, key: bytes) -> None:
         """The model that was made must answer in the serving engine as it did in training. Raises JobFailure."""
         candidate = gate.Candidate(
-            job_id=self.job.id, folder=self.folder / "out", key=key, checkpoint=plan.base_checkpoint
+            job_id=self.job.id,
+            fence=self.claimed.fence,
+            folder=self.folder / "out",
+            key=key,
+            checkpoint=plan.base_checkpoint,
         )
         probes, asked = gate.read_probes(candidate), self._questions(key).read()
         began = time.monotonic()
 
         def examine(loaded: gate.Loaded) -> list[generation.Scored]:
-            parity = gate.examine(loaded, probes, asked)
+            parity = gate.examine(loaded, probes, asked, self.lease.check)
             LOG.info("job %s passed the gate after %.2f s: %s", self.job.id, time.monotonic() - began, parity)
             return generation.sample(loaded, asked.questions[: plan.generation_sample], self.lease.check)
 
