@@ -6,9 +6,11 @@ from outcrop import families
 from outcrop.config import Settings
 from outcrop.domain.errors import Fault, JobFailure
 from outcrop.domain.plan import Objective, TrainingPlan
+from outcrop.families import AppliedHyperparameters
 from outcrop.store import models
 from outcrop.store.jobs import Job
 from outcrop.store.models import CustomModel
+from outcrop.worker import machine
 from outcrop.worker.data import WrittenRows, base_of, kind_of
 from outcrop.worker.ground import WorkerGround, key_context
 from outcrop.worker.precision import Hardware, choose
@@ -45,12 +47,22 @@ def make_plan(ground: WorkerGround, job: Job, rows: WrittenRows) -> TrainingPlan
         keep_best=stated.early_stopping is not None if stated.keep_best is None else stated.keep_best,
         lora=applied.lora,
         quantization=applied.quantization,
-        precision=choose(stated.precision, checkpoint.path, Hardware.here()),
+        precision=stated.precision or choose(checkpoint, hardware(ground.settings), _exact(ground, applied, parent)),
         seed=stated.seed,
         generation_sample=stated.generation_sample,
         checkpoint_every_s=stated.checkpoint_every_s,
         threads=threads(ground.settings),
     )
+
+
+def hardware(settings: Settings) -> Hardware:
+    """What a training child will compute on: asked once of a process with torch, as for estimates."""
+    return Hardware.of(machine.here(settings.machine_file, threads(settings)).card)
+
+
+def _exact(ground: WorkerGround, applied: AppliedHyperparameters, parent: CustomModel | None) -> bool:
+    """Whether whole weights are in the result, which stay float32."""
+    return applied.lora is None or (parent is not None and ground.settings.whole_weights_file(parent.job_id).exists())
 
 
 def threads(settings: Settings) -> int:
