@@ -21,7 +21,6 @@ from outcrop.training.loop import Material, train
 from outcrop.training.optimizer import BETAS, CLIP_NORM, WEIGHT_DECAY
 from outcrop.training.order import epoch_order
 from outcrop.training.pupil import Pupil, prepare
-from outcrop.training.schedule import Schedule
 
 Make = Callable[[Sequence[Rendered]], Rows]
 MakePlan = Callable[..., TrainingPlan]
@@ -84,8 +83,8 @@ def ours(pupil: Pupil, rows: Rows, plan: TrainingPlan, heard: Any) -> tuple[list
 def theirs(model: torch.nn.Module, rows: Sequence[Rendered], plan: TrainingPlan) -> tuple[list[float], list[Gradients]]:
     """The same steps as a padding trainer takes them."""
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    optimizer = torch.optim.AdamW(trained.values(), betas=BETAS, weight_decay=WEIGHT_DECAY)
-    schedule = Schedule.of(plan, plan.epochs * -(-len(rows) // plan.batch_size))
+    optimizer = torch.optim.AdamW(trained.values(), plan.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY)
+    schedule = their_schedule(optimizer, plan, plan.epochs * -(-len(rows) // plan.batch_size))
     losses, seen = [], []
     for epoch in range(plan.epochs):
         order = epoch_order(len(rows), plan.seed, epoch).tolist()
@@ -94,11 +93,19 @@ def theirs(model: torch.nn.Module, rows: Sequence[Rendered], plan: TrainingPlan)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(trained.values(), CLIP_NORM)
             seen.append({_plain(name): _gradient(parameter) for name, parameter in trained.items()})
-            optimizer.param_groups[0]["lr"] = schedule.learning_rate(len(losses))
             optimizer.step()
+            schedule.step()
             optimizer.zero_grad()
             losses.append(loss.item())
     return losses, seen
+
+
+def their_schedule(optimizer: torch.optim.Optimizer, plan: TrainingPlan, steps: int) -> Any:
+    """transformers' own. Its first step has a rate of 0: ours are those after it, of a run one step longer."""
+    from transformers import get_linear_schedule_with_warmup
+
+    optimizer.param_groups[0]["initial_lr"] = plan.learning_rate  # what a schedule asks for that begins further on
+    return get_linear_schedule_with_warmup(optimizer, plan.warmup_steps + 1, steps + 1, last_epoch=0)
 
 
 def padded(rows: Sequence[Rendered]) -> dict[str, torch.Tensor]:
