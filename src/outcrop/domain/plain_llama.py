@@ -1,4 +1,4 @@
-"""Which checkpoints our own Llama computes, by their config.json; transformers computes the others. Knows no tensors."""
+"""Which checkpoints our own Llama computes, by their config.json; transformers computes others. Knows no tensors."""
 
 from collections.abc import Mapping
 from typing import Any

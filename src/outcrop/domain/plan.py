@@ -10,7 +10,7 @@ from outcrop.domain.machine import Precision
 
 Objective = Literal["fine_tuning", "continued_pre_training"]
 
-CHECKPOINT_EVERY_S = 30.0  # what a kill costs at most, and little enough that one is paid for every run of a minute
+CHECKPOINT_EVERY_S = 30.0  # what a kill costs where saving is cheap, and one is paid for every run of a minute
 # How a run is carried out, not what it computes: a checkpoint outlives a change of these.
 _OF_THE_CARRYING_OUT = ("threads", "recompute", "checkpoint_every_s", "checkpoint_every_steps", "generation_sample")
 
