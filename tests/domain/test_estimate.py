@@ -20,7 +20,9 @@ SMALL = ModelShape.from_config(
 )
 LARGE = replace(SMALL, hidden_size=8192, intermediate_size=28672, layers=80, heads=64, key_value_heads=8, head_size=128)
 ROWS = RowStatistics.of([[False] * 60 + [True] * 40] * 50)
-MACHINE = Machine(memory_bytes=10**9, multiply_flops={"float32": 1e11}, copy_bytes_s=1e10, start_s=1.0)
+MACHINE = Machine(
+    memory_bytes=10**9, most_bytes=2 * 10**9, multiply_flops={"float32": 1e11}, copy_bytes_s=1e10, start_s=1.0
+)
 
 
 def question(shape: ModelShape = SMALL, machine: Machine = MACHINE, **changes: Any) -> Question:
@@ -76,7 +78,7 @@ def test_more_work_takes_more_and_jobs_teach_how_much() -> None:
 
 
 def test_a_machine_of_unknown_speed_says_no_time_but_all_else() -> None:
-    said = estimate(question(machine=Machine(memory_bytes=10**9)))
+    said = estimate(question(machine=Machine(memory_bytes=10**9, most_bytes=10**9)))
     assert said.seconds is None and said.peak_bytes > 0 and said.steps == 21
 
 
@@ -94,10 +96,19 @@ def test_what_needs_more_is_estimated_higher(change: dict[str, Any]) -> None:
 
 def test_a_full_training_that_does_not_fit_is_told_that_lora_would() -> None:
     shape = replace(SMALL, hidden_size=2048, intermediate_size=8192, layers=16, heads=32, vocabulary_size=128_256)
-    asked = question(shape=shape, lora=None, batch_size=1, machine=replace(MACHINE, memory_bytes=16 * 10**9))
+    asked = question(
+        shape=shape, lora=None, batch_size=1, machine=replace(MACHINE, memory_bytes=16 * 10**9, most_bytes=16 * 10**9)
+    )
     said = estimate(asked)
-    assert not said.fits and said.certainly_too_large
+    assert not said.fits and said.never_fits
     assert list(what_would_fit(asked)) == ["LoRA instead of full training (outcrop.method lora)"]
+
+
+def test_a_passing_shortage_is_said_and_a_lasting_one_can_never_fit() -> None:
+    peak = estimate(question()).peak_bytes
+    short = estimate(question(machine=replace(MACHINE, memory_bytes=1, most_bytes=peak)))
+    assert not short.fits and not short.never_fits and not short.to_dict()["fits"]
+    assert estimate(question(machine=replace(MACHINE, memory_bytes=1, most_bytes=peak // 2))).never_fits
 
 
 def test_what_would_fit_does_fit() -> None:

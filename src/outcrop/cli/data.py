@@ -41,7 +41,7 @@ def data() -> None:
 def check(home: Path, file: Path, model_id: str, as_json: bool, sample: int, **asked: Any) -> None:
     """Check FILE as a customization job of --model would, and say what training on it would take.
 
-    Exit status 1 where the job would fail: where a row is bad, or this machine's memory is certainly too small.
+    Exit status 1 where the job would fail: where a row is bad, or this machine can never have the memory.
     """
     settings = Settings(home=home)
     model, checkpoint = _served(settings, model_id)
@@ -60,7 +60,7 @@ def check(home: Path, file: Path, model_id: str, as_json: bool, sample: int, **a
         click.echo(report.to_text())
         _say_estimate(expected)
         _show_sample(file, rules, tokenizer, sample)
-    if not report.ok or (expected is not None and expected.estimate.certainly_too_large):
+    if not report.ok or (expected is not None and expected.estimate.never_fits):
         raise SystemExit(1)
 
 

@@ -16,7 +16,7 @@ from outcrop.domain.machine import Machine, Precision
 from outcrop.domain.model_shape import ModelShape
 from outcrop.domain.plan import LoraPlan, TrainingPlan
 
-# Estimates are within 25 % of what happens: a plan beyond that certainly does not fit.
+# Estimates are within 25 % of what happens: a plan beyond that of all there is can never fit.
 CERTAINLY = 1.25
 RATIO_DIGITS = 4
 
@@ -48,8 +48,8 @@ class Estimate:
     """A run in numbers. `tokens` are those of all epochs, `trained_tokens` of them learnt.
 
     `start_s` until the first step, then `training_s`: `plain_s` times what earlier jobs taught; both None where the
-    machine's speed is not known. `peak_bytes` is held against `available_bytes` of `memory`. Jobs of one `kind` teach
-    each other.
+    machine's speed is not known. `peak_bytes` is held against `available_bytes` of `memory`, which are free now, and
+    against `most_bytes`, which could be. Jobs of one `kind` teach each other.
     """
 
     rows: int
@@ -62,6 +62,7 @@ class Estimate:
     training_s: float | None
     peak_bytes: int
     available_bytes: int
+    most_bytes: int
     memory: str
     kind: str
 
@@ -76,9 +77,9 @@ class Estimate:
         return self.peak_bytes <= self.available_bytes
 
     @property
-    def certainly_too_large(self) -> bool:
-        """Whether it would not even fit if the estimate were as far off as estimates are."""
-        return self.peak_bytes > CERTAINLY * self.available_bytes
+    def never_fits(self) -> bool:
+        """Whether it would not fit if nothing else ran here and the estimate were as far off as estimates are."""
+        return self.peak_bytes > CERTAINLY * self.most_bytes
 
     def to_dict(self) -> dict[str, Any]:
         """As it is shown and kept."""
@@ -91,6 +92,7 @@ class Estimate:
             "seconds": self.seconds,
             "peakBytes": self.peak_bytes,
             "availableBytes": self.available_bytes,
+            "mostBytes": self.most_bytes,
             "memory": self.memory,
             "fits": self.fits,
             "startSeconds": self.start_s,
@@ -124,13 +126,14 @@ def estimate(question: Question) -> Estimate:
         training_s=training_s,
         peak_bytes=peak_bytes(replace(run, checkpoints=_comes_to_a_checkpoint(plan, steps, training_s))),
         available_bytes=machine.memory_bytes,
+        most_bytes=machine.most_bytes,
         memory=machine.card or "this machine",
         kind=question.kind,
     )
 
 
 def what_would_fit(question: Question) -> Iterator[str]:
-    """Changes to a plan that does not fit, each of which alone would make it fit."""
+    """Changes to a plan that does not fit the machine's `memory_bytes`, each of which alone would make it fit."""
     plan, rows = question.plan, question.data.training
     for batch_size in _halved(plan.batch_size):
         if _fits(replace(question, plan=replace(plan, batch_size=batch_size))):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,27 +30,42 @@ class Expectation:
     estimate: Estimate
 
     def require_room(self) -> None:
-        """Raises JobFailure where the plan certainly does not fit: with the numbers, and what would fit."""
-        if self.estimate.certainly_too_large:
+        """Raises JobFailure where the plan can never fit here: with the numbers, and what would fit.
+
+        What is free now decides nothing: another job, or an engine that lingers, holds memory for a while only.
+        """
+        if self.estimate.never_fits:
             raise JobFailure(
                 f"The training would need about {gigabytes(self.estimate.peak_bytes)} of memory, and "
-                f"{gigabytes(self.estimate.available_bytes)} are free on {self.estimate.memory}. {self.mend()}"
+                f"{gigabytes(self.estimate.most_bytes)} are the most that a job can have on {self.estimate.memory}. "
+                f"{self.mend()}"
             )
 
     def in_words(self) -> str:
         """In one line: `84 steps, 12,345 tokens (4,567 trained) in 3 epochs; about 40 s; 0.5 GB of ...: fits`."""
         said = self.estimate
         time = "for how long is not known" if said.seconds is None else f"about {duration(said.seconds)}"
-        verdict = "fits" if said.fits else "does not fit"
+        there = "of" if self.question.machine.card else "free on"
         return (
             f"{said.steps:,} steps, {said.tokens:,} tokens ({said.trained_tokens:,} trained), epochs: {said.epochs}; "
-            f"{time}; {gigabytes(said.peak_bytes)} of the {gigabytes(said.available_bytes)} of memory free on "
-            f"{said.memory}: {verdict}"
+            f"{time}; {gigabytes(said.peak_bytes)} of the {gigabytes(said.available_bytes)} of memory {there} "
+            f"{said.memory}: {self.verdict()}"
         )
+
+    def verdict(self) -> str:
+        """Whether it fits, in words."""
+        if self.estimate.fits:
+            return "fits"
+        if self.estimate.never_fits:
+            return f"does not fit, nor in the {gigabytes(self.estimate.most_bytes)} that a job can have at most"
+        return "does not fit now"
 
     def mend(self) -> str:
         """What would fit, in a sentence."""
-        changes = list(what_would_fit(self.question))
+        asked = self.question
+        if self.estimate.never_fits:  # then not what is free now, but all there is
+            asked = replace(asked, machine=replace(asked.machine, memory_bytes=asked.machine.most_bytes))
+        changes = list(what_would_fit(asked))
         return f"What would fit: {'; or '.join(changes)}." if changes else "No batchSize and no row length would fit."
 
 

@@ -233,10 +233,11 @@ class _Attempt:
             self._note({"event": "generation_metrics", **generation.means(rows)})
 
     def _expect(self, plan: TrainingPlan, rows: data.WrittenRows) -> None:
-        """Say what the run will take. Raises JobFailure where this machine certainly has no room for it."""
+        """Say what the run will take. Raises JobFailure where this machine can never have room for it."""
         expected = estimating.expect(self.ground.settings, plan, estimating.data_of(rows))
         if expected is not None:
             self._say_estimate({"estimated": expected.estimate.to_dict()})
+            LOG.info("job %s: %s", self.job.id, expected.in_words())
             expected.require_room()
 
     def _expected(self) -> dict[str, Any]:

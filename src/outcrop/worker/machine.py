@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from outcrop.domain.machine import Machine, graded
-from outcrop.worker.memory import free_memory
+from outcrop.worker.memory import free_memory, most_memory
 
 LONGEST_S = 120.0  # a measurement takes two seconds; a machine this busy has no speed to speak of
 PROCESSORS = Path("/proc/cpuinfo")
@@ -59,6 +59,7 @@ def _machine(speeds: dict[str, Any], grades: dict[str, float]) -> Machine:
     card = speeds.get("card")
     return Machine(
         memory_bytes=speeds["card_bytes"] if card else free_memory(),
+        most_bytes=speeds["card_bytes"] if card else most_memory(),
         card=card,
         multiply_flops=speeds.get("multiply_flops", {}),
         copy_bytes_s=speeds.get("copy_bytes_s", 0.0),
