@@ -21,6 +21,7 @@ from outcrop.worker.memory import free_memory, most_memory
 LONGEST_S = 120.0  # a measurement takes two seconds; a machine this busy has no speed to speak of
 PROCESSORS = Path("/proc/cpuinfo")
 CARDS = Path("/proc/driver/nvidia/gpus")
+CHOSEN_CARDS = "CUDA_VISIBLE_DEVICES"
 LOG = logging.getLogger(__name__)
 _WRITING = threading.Lock()
 
@@ -30,7 +31,7 @@ def here(file: Path, threads: int) -> Machine:
     known = _read(file)
     name = fingerprint()
     speeds = known.get("speeds", {}).get(f"{name}/{threads}")
-    if speeds is None:
+    if speeds is None or not _still_there(speeds):
         speeds = _measured(threads)
         if speeds and file.parent.is_dir():
             _remember(file, "speeds", f"{name}/{threads}", speeds)
@@ -51,15 +52,27 @@ def learn(file: Path, kind: str, ratio: float) -> None:
 
 def fingerprint() -> str:
     """What the speed depends on: processor, how many, torch's version, cards."""
-    cards = len(list(CARDS.iterdir())) if CARDS.is_dir() else 0
-    return f"{_processor()}/{os.cpu_count()}/torch {importlib.metadata.version('torch')}/{cards} cards"
+    chosen = os.environ.get(CHOSEN_CARDS)
+    cards = f"{visible_cards()} cards{'' if chosen is None else f' ({chosen})'}"
+    return f"{_processor()}/{os.cpu_count()}/{_torch()}/{cards}"
+
+
+def visible_cards(folder: Path = CARDS) -> int:
+    """How many cards the kernel's driver lists, unless the environment hides all of them."""
+    hidden = os.environ.get(CHOSEN_CARDS, "0").strip() in ("", "-1")
+    return len(list(folder.iterdir())) if folder.is_dir() and not hidden else 0
+
+
+def _still_there(speeds: dict[str, Any]) -> bool:
+    """Whether a remembered card is visible now; one that only torch can see is measured for each job."""
+    return not speeds.get("card") or (visible_cards() > 0 and "card_total_bytes" in speeds)
 
 
 def _machine(speeds: dict[str, Any], grades: dict[str, float]) -> Machine:
     card = speeds.get("card")
     return Machine(
-        memory_bytes=speeds["card_bytes"] if card else free_memory(),
-        most_bytes=speeds["card_bytes"] if card else most_memory(),
+        memory_bytes=speeds["card_total_bytes"] if card else free_memory(),
+        most_bytes=speeds["card_total_bytes"] if card else most_memory(),
         card=card,
         multiply_flops=speeds.get("multiply_flops", {}),
         copy_bytes_s=speeds.get("copy_bytes_s", 0.0),
@@ -97,6 +110,13 @@ def _remember(file: Path, part: str, name: str, value: Any) -> None:
         fresh = file.with_suffix(".new")
         fresh.write_text(json.dumps({**known, part: {**known.get(part, {}), name: value}}, indent=1))
         fresh.replace(file)
+
+
+def _torch() -> str:
+    try:
+        return f"torch {importlib.metadata.version('torch')}"
+    except importlib.metadata.PackageNotFoundError:  # then nothing can be measured, either
+        return "no torch"
 
 
 def _processor() -> str:

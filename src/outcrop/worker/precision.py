@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outcrop.domain.machine import Precision
-from outcrop.worker.machine import CARDS
+from outcrop.worker.machine import visible_cards
 
 # Weights on disk from which bfloat16 is chosen on a CPU. It doubles the speed of a checkpoint of 60 M parameters
 # (120 MB). A pebble trains in minutes either way and keeps float32, in which its expected results were measured.
@@ -26,9 +26,7 @@ class Hardware:
             flags = Path("/proc/cpuinfo").read_text().split("flags", 1)[-1].split("\n", 1)[0].split()
         except OSError:
             flags = []
-        return Hardware(
-            cuda=CARDS.is_dir() and any(CARDS.iterdir()), bfloat16_cpu=bool({"avx512_bf16", "amx_bf16"} & {*flags})
-        )
+        return Hardware(cuda=visible_cards() > 0, bfloat16_cpu=bool({"avx512_bf16", "amx_bf16"} & {*flags}))
 
 
 def choose(stated: Precision | None, checkpoint: Path, machine: Hardware) -> Precision:
