@@ -17,6 +17,7 @@ from outcrop.domain.errors import OutcropError
 from outcrop.families import Catalogue, Checkpoint, CustomizationType, FoundationModel, RecordFormat
 from outcrop.text import Tokenizer
 from outcrop.worker import estimating
+from outcrop.worker.planning import Asked
 
 TALK = Console(stderr=True)
 
@@ -52,7 +53,8 @@ def check(home: Path, file: Path, model_id: str, as_json: bool, sample: int, **a
     report = _checked(file, rules, checkpoint, tokenizer, validation=asked["validation"])
     expected = None
     if report.ok and report.tokens is not None and not asked["validation"]:
-        expected = estimating.expect_file(settings, model, checkpoint, hyperparameters, report.tokens.statistics)
+        whole = Asked(model=model, checkpoint=checkpoint, kind=kind, hyperparameters=hyperparameters)
+        expected = estimating.expect_file(settings, whole, report.tokens.statistics)
     if as_json:
         told = {**report.to_dict(), "estimate": expected and expected.estimate.to_dict()}
         click.echo(json.dumps(told, indent=1))

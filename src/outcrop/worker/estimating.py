@@ -14,7 +14,6 @@ from outcrop.domain.events import Finished
 from outcrop.domain.model_shape import ModelShape
 from outcrop.domain.plan import TrainingPlan
 from outcrop.domain.row_statistics import RowStatistics
-from outcrop.families import Checkpoint, FoundationModel, Hyperparameters
 from outcrop.worker import machine, planning
 from outcrop.worker.data import WrittenRows
 
@@ -92,26 +91,9 @@ def learn(file: Path, said: Mapping[str, Any], finished: Finished) -> None:
         machine.learn(file, said["kind"], took / plain * said["steps"] / finished.steps)
 
 
-def expect_file(
-    settings: Settings,
-    model: FoundationModel,
-    checkpoint: Checkpoint,
-    hyperparameters: Hyperparameters,
-    statistics: RowStatistics,
-) -> Expectation | None:
-    """What a job on a file here would take: as `expect`, before there is a job."""
-    plan = TrainingPlan(
-        job_id="",
-        objective="fine_tuning",
-        base_checkpoint=str(checkpoint.path),
-        training_rows="",
-        epochs=hyperparameters.epoch_count,
-        batch_size=hyperparameters.batch_size,
-        learning_rate=hyperparameters.learning_rate,
-        lora=checkpoint.applied(model, hyperparameters).lora,
-        threads=planning.threads(settings),
-    )
-    return expect(settings, plan, Data(training=statistics))
+def expect_file(settings: Settings, asked: planning.Asked, statistics: RowStatistics) -> Expectation | None:
+    """What a job on a file here would take, validation apart: as `expect`, before there is a job."""
+    return expect(settings, planning.plan_of(settings, asked), Data(training=statistics))
 
 
 def shape_of(checkpoint: Path) -> ModelShape | None:

@@ -1,11 +1,13 @@
 """From a job's row to the plan of its training child. Knows nothing of how the child works."""
 
 import os
+from dataclasses import dataclass, replace
 
 from outcrop import families
 from outcrop.config import Settings
 from outcrop.domain.errors import Fault, JobFailure
 from outcrop.domain.plan import Objective, TrainingPlan
+from outcrop.families import Checkpoint, CustomizationType, FoundationModel, Hyperparameters
 from outcrop.store import models
 from outcrop.store.jobs import Job
 from outcrop.store.models import CustomModel
@@ -19,22 +21,43 @@ OBJECTIVES: dict[str, Objective] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is asked for, as far as it does not depend on data."""
+
+    model: FoundationModel
+    checkpoint: Checkpoint
+    kind: CustomizationType
+    hyperparameters: Hyperparameters
+
+
 def make_plan(ground: WorkerGround, job: Job, rows: WrittenRows) -> TrainingPlan:
     """What the child is to do: the family's hyperparameters in the checkpoint's terms."""
     model, checkpoint = base_of(ground, job)
     stated = families.check_hyperparameters(model, kind_of(job), job.hyperparameters)
-    applied = checkpoint.applied(model, stated)
     parent = parent_of(ground, job)
-    return TrainingPlan(
+    asked = Asked(model=model, checkpoint=checkpoint, kind=kind_of(job), hyperparameters=stated)
+    return replace(
+        plan_of(ground.settings, asked),
         job_id=job.id,
-        objective=OBJECTIVES[job.customization_type],
-        base_checkpoint=str(checkpoint.path),
         training_rows=str(rows.training),
         validation_rows=tuple(str(path) for path in rows.validation),
         truncated_rows=rows.summary.truncated_rows,
         skipped_rows=rows.summary.skipped_rows,
         empty_answers=rows.summary.empty_answers,
         parent=None if parent is None else str(ground.model_folder(parent.job_id)),
+    )
+
+
+def plan_of(settings: Settings, asked: Asked) -> TrainingPlan:
+    """What any job with these hyperparameters does, before it has rows, a parent and a name."""
+    stated, checkpoint = asked.hyperparameters, asked.checkpoint
+    applied = checkpoint.applied(asked.model, stated)
+    return TrainingPlan(
+        job_id="",
+        objective=OBJECTIVES[asked.kind],
+        base_checkpoint=str(checkpoint.path),
+        training_rows="",
         epochs=stated.epoch_count,
         batch_size=stated.batch_size,
         learning_rate=applied.learning_rate,
@@ -49,7 +72,7 @@ def make_plan(ground: WorkerGround, job: Job, rows: WrittenRows) -> TrainingPlan
         seed=stated.seed,
         generation_sample=stated.generation_sample,
         checkpoint_every_s=stated.checkpoint_every_s,
-        threads=threads(ground.settings),
+        threads=threads(settings),
     )
 
 
