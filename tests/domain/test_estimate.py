@@ -136,4 +136,8 @@ def test_a_grade_is_what_happened_over_what_was_said() -> None:
     )
     found = grade(said.to_dict(), finished, said.trained_tokens)
     assert found["ratio"] == {"steps": 1.0, "trainedTokens": 1.0, "seconds": 0.5, "peakBytes": 2.0}
+    again = grade(said.to_dict(), finished, said.trained_tokens, resumed=True)
+    assert (
+        again["ratio"] == {"steps": 1.0, "trainedTokens": 1.0, "peakBytes": 2.0} and again["actual"] == found["actual"]
+    )
     assert found["estimated"] == said.to_dict() and found["actual"]["peakBytes"] == 2 * said.peak_bytes

@@ -147,15 +147,19 @@ def what_would_fit(question: Question) -> Iterator[str]:
         yield "LoRA instead of full training (outcrop.method lora)"
 
 
-def grade(said: Mapping[str, Any], finished: Finished, trained_tokens: int) -> dict[str, Any]:
-    """What was said (an estimate's `to_dict`) beside what happened, and actual / estimated of each number."""
+def grade(said: Mapping[str, Any], finished: Finished, trained_tokens: int, *, resumed: bool = False) -> dict[str, Any]:
+    """What was said (an estimate's `to_dict`) beside what happened, and actual / estimated of each number.
+
+    The seconds of a `resumed` run are those of its last attempt only, and have no ratio.
+    """
     actual = {
         "steps": finished.steps,
         "trainedTokens": trained_tokens,
         "seconds": finished.seconds,
         "peakBytes": finished.card_peak_bytes or finished.peak_bytes,
     }
-    ratio = {name: round(number / said[name], RATIO_DIGITS) for name, number in actual.items() if said[name]}
+    compared = [name for name in actual if said[name] and not (resumed and name == "seconds")]
+    ratio = {name: round(actual[name] / said[name], RATIO_DIGITS) for name in compared}
     return {"estimated": dict(said), "actual": actual, "ratio": ratio}
 
 

@@ -248,8 +248,9 @@ class _Attempt:
         return found
 
     def _grade(self, expected: dict[str, Any], finished: Finished, trained_tokens: int) -> None:
-        self._say_estimate(grade(expected, finished, trained_tokens))
-        if self.job.attempts == 1:  # a run that went on from a checkpoint did not take what a whole one takes
+        resumed = self.job.attempts > 1  # a run that went on from a checkpoint did not take what a whole one takes
+        self._say_estimate(grade(expected, finished, trained_tokens, resumed=resumed))
+        if not resumed:
             estimating.learn(self.ground.settings.machine_file, expected, finished)
 
     def _say_estimate(self, said: dict[str, Any]) -> None:
