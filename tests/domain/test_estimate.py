@@ -105,15 +105,23 @@ def test_a_full_training_that_does_not_fit_is_told_that_lora_would() -> None:
 
 
 def test_a_passing_shortage_is_said_and_a_lasting_one_can_never_fit() -> None:
-    peak = estimate(question()).peak_bytes
+    peak = estimate(question()).needed_bytes
     short = estimate(question(machine=replace(MACHINE, memory_bytes=1, most_bytes=peak)))
     assert not short.fits and not short.never_fits and not short.to_dict()["fits"]
     assert estimate(question(machine=replace(MACHINE, memory_bytes=1, most_bytes=peak // 2))).never_fits
 
 
+def test_room_for_the_checkpoints_mapped_file_is_not_needed() -> None:
+    shape = replace(SMALL, hidden_size=2048, intermediate_size=8192, layers=16, heads=32, vocabulary_size=128_256)
+    said = estimate(question(shape=shape, precision="bfloat16"))
+    assert said.peak_bytes > said.needed_bytes > said.peak_bytes - shape.weights * shape.stored_bytes - 1
+    room = Machine(memory_bytes=said.needed_bytes, most_bytes=said.needed_bytes)
+    assert estimate(question(shape=shape, precision="bfloat16", machine=room)).fits
+
+
 def test_what_would_fit_does_fit() -> None:
     asked = question(batch_size=32)
-    asked = replace(asked, machine=replace(MACHINE, memory_bytes=estimate(asked).peak_bytes - 20_000_000))
+    asked = replace(asked, machine=replace(MACHINE, memory_bytes=estimate(asked).needed_bytes - 20_000_000))
     changes = list(what_would_fit(asked))
     assert changes[0] == "batchSize 4 instead of 32" and changes[1].startswith("rows of at most 12 tokens")
     assert estimate(replace(asked, plan=replace(asked.plan, batch_size=4))).fits

@@ -11,7 +11,7 @@ from typing import Any
 
 from outcrop.domain.effort import LOADING_S, Data, effort
 from outcrop.domain.events import Finished
-from outcrop.domain.footprint import Run, peak_bytes
+from outcrop.domain.footprint import Run, needed_bytes, peak_bytes
 from outcrop.domain.machine import Machine, Precision
 from outcrop.domain.model_shape import ModelShape
 from outcrop.domain.plan import LoraPlan, TrainingPlan
@@ -48,8 +48,9 @@ class Estimate:
     """A run in numbers. `tokens` are those of all epochs, `trained_tokens` of them learnt.
 
     `start_s` until the first step, then `training_s`: `plain_s` times what earlier jobs taught; both None where the
-    machine's speed is not known. `peak_bytes` is held against `available_bytes` of `memory`, which are free now, and
-    against `most_bytes`, which could be. Jobs of one `kind` teach each other.
+    machine's speed is not known. `peak_bytes` is what the process will report; `needed_bytes` of it, all but mapped
+    files, are held against `available_bytes` of `memory`, which are free now, and against `most_bytes`, which could be.
+    Jobs of one `kind` teach each other.
     """
 
     rows: int
@@ -61,6 +62,7 @@ class Estimate:
     plain_s: float | None
     training_s: float | None
     peak_bytes: int
+    needed_bytes: int
     available_bytes: int
     most_bytes: int
     memory: str
@@ -73,13 +75,13 @@ class Estimate:
 
     @property
     def fits(self) -> bool:
-        """Whether the peak is within what is free."""
-        return self.peak_bytes <= self.available_bytes
+        """Whether what is needed is within what is free."""
+        return self.needed_bytes <= self.available_bytes
 
     @property
     def never_fits(self) -> bool:
         """Whether it would not fit if nothing else ran here and the estimate were as far off as estimates are."""
-        return self.peak_bytes > CERTAINLY * self.most_bytes
+        return self.needed_bytes > CERTAINLY * self.most_bytes
 
     def to_dict(self) -> dict[str, Any]:
         """As it is shown and kept."""
@@ -91,6 +93,7 @@ class Estimate:
             "trainedTokens": self.trained_tokens,
             "seconds": self.seconds,
             "peakBytes": self.peak_bytes,
+            "neededBytes": self.needed_bytes,
             "availableBytes": self.available_bytes,
             "mostBytes": self.most_bytes,
             "memory": self.memory,
@@ -115,6 +118,7 @@ def estimate(question: Question) -> Estimate:
     work = effort(question.shape, plan, question.data, steps=steps, piece_tokens=run.piece_tokens)
     plain = work.seconds(machine, question.precision)
     training_s = None if plain is None else plain * machine.grades.get(question.kind, 1.0)
+    run = replace(run, checkpoints=_comes_to_a_checkpoint(plan, steps, training_s))
     return Estimate(
         rows=rows.rows,
         epochs=plan.epochs,
@@ -124,7 +128,8 @@ def estimate(question: Question) -> Estimate:
         start_s=machine.start_s + LOADING_S,
         plain_s=plain,
         training_s=training_s,
-        peak_bytes=peak_bytes(replace(run, checkpoints=_comes_to_a_checkpoint(plan, steps, training_s))),
+        peak_bytes=peak_bytes(run),
+        needed_bytes=needed_bytes(run),
         available_bytes=machine.memory_bytes,
         most_bytes=machine.most_bytes,
         memory=machine.card or "this machine",

@@ -35,7 +35,7 @@ class Expectation:
         """
         if self.estimate.never_fits:
             raise JobFailure(
-                f"The training would need about {gigabytes(self.estimate.peak_bytes)} of memory, and "
+                f"The training would need about {gigabytes(self.estimate.needed_bytes)} of memory, and "
                 f"{gigabytes(self.estimate.most_bytes)} are the most that a job can have on {self.estimate.memory}. "
                 f"{self.mend()}"
             )
@@ -47,7 +47,7 @@ class Expectation:
         there = "of" if self.question.machine.card else "free on"
         return (
             f"{said.steps:,} steps, {said.tokens:,} tokens ({said.trained_tokens:,} trained), epochs: {said.epochs}; "
-            f"{time}; {gigabytes(said.peak_bytes)} of the {gigabytes(said.available_bytes)} of memory {there} "
+            f"{time}; {gigabytes(said.needed_bytes)} of the {gigabytes(said.available_bytes)} of memory {there} "
             f"{said.memory}: {self.verdict()}"
         )
 
