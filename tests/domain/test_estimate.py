@@ -51,7 +51,28 @@ def test_older_names_for_the_same_sizes_are_read() -> None:
     assert (shape.hidden_size, shape.layers, shape.head_size, shape.intermediate_size) == (768, 12, 64, 3072)
 
 
-@pytest.mark.parametrize("raw", [{}, {"vocab_size": "many"}, {"vocab_size": 10, "hidden_size": 0}])
+SIZES = {"vocab_size": 4096, "hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4}
+
+
+@pytest.mark.parametrize("raw", [[], "text", {"text_config": [1]}])
+def test_a_config_that_is_none_is_said(raw: Any) -> None:
+    with pytest.raises(CheckpointError, match=r"config\.json is no JSON object"):
+        ModelShape.from_config(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {},
+        {"vocab_size": "many"},
+        {"vocab_size": 10, "hidden_size": 0},
+        SIZES | {"intermediate_size": [8192] * 4},  # a size a layer
+        SIZES | {"num_key_value_heads": "2"},
+        SIZES | {"head_dim": [64]},
+        SIZES | {"num_hidden_layers": True},
+        SIZES | {"num_attention_heads": 4.0},
+    ],
+)
 def test_a_config_without_sizes_is_said(raw: dict[str, Any]) -> None:
     with pytest.raises(CheckpointError, match=r"config\.json states no \w+"):
         ModelShape.from_config(raw)

@@ -93,3 +93,10 @@ def test_a_job_is_not_refused_for_what_another_holds_for_a_while() -> None:
     assert short.in_words().endswith("free on this machine: does not fit now")
     with pytest.raises(JobFailure, match=r"are the most that a job can have on this machine\. "):
         expectation(free=1, most=1000).require_room()
+
+
+@pytest.mark.parametrize("odd", [[1, 2], {"text_config": 3}, {"intermediate_size": [8192, 8192]}])
+def test_a_checkpoint_of_odd_sizes_has_no_estimate(tmp_path: Path, odd: Any) -> None:
+    sizes = json.loads((PEBBLE / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(sizes | odd if isinstance(odd, dict) else odd))
+    assert estimating.shape_of(tmp_path) is None
