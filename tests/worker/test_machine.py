@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import psutil
 import pytest
 
 from outcrop.worker import machine
+from outcrop.worker.lease import StopRequested
 from outcrop.worker.memory import most_memory
 
 
@@ -65,3 +67,27 @@ def test_a_remembered_card_does_not_outlive_its_sight(tmp_path: Path, monkeypatc
 def test_without_torch_a_machine_still_has_a_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sys.path", [str(tmp_path)])
     assert "/no torch/" in machine.fingerprint()
+
+
+def test_a_measurement_can_be_stopped_and_holds_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child is on record while it works, and gone with its record when the stop is heard."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not for children")
+    seen: list[int] = []
+
+    def check() -> None:
+        seen.extend(json.loads(record.read_text())["pid"] for record in tmp_path.glob("*.json"))
+        assert not any(name.startswith("AWS_") for name in psutil.Process(seen[0]).environ())
+        raise StopRequested
+
+    place = machine.Place(records=tmp_path, log=tmp_path / "talk", check=check)
+    with pytest.raises(StopRequested):
+        machine.here(tmp_path / "none" / "machine.json", 1, place)
+    assert len(seen) == 1 and not psutil.pid_exists(seen[0]) and not list(tmp_path.glob("*.json"))
+
+
+def test_a_measurement_that_says_nothing_leaves_the_speed_unknown(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = machine.Place(records=tmp_path, log=tmp_path / "talk", check=lambda: None)
+    found = machine.here(tmp_path / "none" / "machine.json", -1, place)  # no number of threads
+    assert found.multiply_flops == {} and found.most_bytes > 0 and "could not be measured" in caplog.text

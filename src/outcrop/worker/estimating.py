@@ -74,12 +74,17 @@ def data_of(rows: WrittenRows) -> Data:
     return Data(training=rows.summary.statistics, validation=validation)
 
 
-def expect(settings: Settings, plan: TrainingPlan, data: Data) -> Expectation | None:
-    """What the plan will take here; None where the checkpoint's config.json does not state its sizes."""
+def expect(
+    settings: Settings, plan: TrainingPlan, data: Data, place: machine.Place | None = None
+) -> Expectation | None:
+    """What the plan will take here; None where the checkpoint's config.json does not state its sizes.
+
+    `place`: where this machine is measured, if it has to be.
+    """
     shape = shape_of(Path(plan.base_checkpoint))
     if shape is None:
         return None
-    here = machine.here(settings.machine_file, plan.threads)
+    here = machine.here(settings.machine_file, plan.threads, place)
     question = Question(shape=shape, plan=plan, data=data, machine=here)
     return Expectation(question=question, estimate=estimate(question))
 

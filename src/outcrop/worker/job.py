@@ -30,7 +30,18 @@ from outcrop.domain.states import JobStatus, Phase, PhaseStatus
 from outcrop.sealed.writer import sync_folder
 from outcrop.store import jobs
 from outcrop.store.jobs import ClaimedJob, LeaseLost, Outcome
-from outcrop.worker import artifacts, data, estimating, gate, generation, launch, planning, questions, succession
+from outcrop.worker import (
+    artifacts,
+    data,
+    estimating,
+    gate,
+    generation,
+    launch,
+    machine,
+    planning,
+    questions,
+    succession,
+)
 from outcrop.worker.ground import WorkerGround, key_context
 from outcrop.worker.lease import Closing, Lease, Lost, StopRequested
 from outcrop.worker.metrics import CSV, MetricsFiles
@@ -234,7 +245,9 @@ class _Attempt:
 
     def _expect(self, plan: TrainingPlan, rows: data.WrittenRows) -> None:
         """Say what the run will take. Raises JobFailure where this machine can never have room for it."""
-        expected = estimating.expect(self.ground.settings, plan, estimating.data_of(rows))
+        settings = self.ground.settings
+        place = machine.Place(records=settings.processes_folder, log=self.log, check=self.lease.check)
+        expected = estimating.expect(settings, plan, estimating.data_of(rows), place)
         if expected is not None:
             self._say_estimate({"estimated": expected.estimate.to_dict()})
             LOG.info("job %s: %s", self.job.id, expected.in_words())

@@ -10,14 +10,19 @@ import logging
 import os
 import platform
 import subprocess
-import sys
+import tempfile
 import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from outcrop.domain.machine import Machine, graded
+from outcrop.worker import children
 from outcrop.worker.memory import free_memory, most_memory
 
+POLL_S = 0.1
 LONGEST_S = 120.0  # a measurement takes two seconds; a machine this busy has no speed to speak of
 PROCESSORS = Path("/proc/cpuinfo")
 CARDS = Path("/proc/driver/nvidia/gpus")
@@ -26,13 +31,25 @@ LOG = logging.getLogger(__name__)
 _WRITING = threading.Lock()
 
 
-def here(file: Path, threads: int) -> Machine:
-    """This machine, its speed as `file` remembers it or else measured now, and kept there if its folder exists."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a measuring child leaves its record and talk. `check` is called while it works; what it raises ends it."""
+
+    records: Path
+    log: Path
+    check: Callable[[], None]
+
+
+def here(file: Path, threads: int, place: Place | None = None) -> Machine:
+    """This machine, its speed as `file` remembers it or else measured now, and kept there if its folder exists.
+
+    A measurement without a `place` leaves nothing behind.
+    """
     known = _read(file)
     name = fingerprint()
     speeds = known.get("speeds", {}).get(f"{name}/{threads}")
     if speeds is None or not _still_there(speeds):
-        speeds = _measured(threads)
+        speeds = _measured(threads, place)
         if speeds and file.parent.is_dir():
             _remember(file, "speeds", f"{name}/{threads}", speeds)
     return _machine(speeds, known.get("grades", {}).get(name, {}))
@@ -40,7 +57,7 @@ def here(file: Path, threads: int) -> Machine:
 
 def measure(threads: int) -> Machine:
     """This machine, measured now; nothing is remembered and no job has graded it."""
-    return _machine(_measured(threads), {})
+    return _machine(_measured(threads, None), {})
 
 
 def learn(file: Path, kind: str, ratio: float) -> None:
@@ -81,17 +98,38 @@ def _machine(speeds: dict[str, Any], grades: dict[str, float]) -> Machine:
     )
 
 
-def _measured(threads: int) -> dict[str, Any]:
+def _measured(threads: int, place: Place | None) -> dict[str, Any]:
     """What the calibrating child says; empty where it says nothing."""
-    command = [sys.executable, "-m", "outcrop.training.calibration", str(threads)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    if place is None:
+        with tempfile.TemporaryDirectory() as folder:
+            return _measured(threads, Place(records=Path(folder), log=Path(folder, "talk"), check=lambda: None))
     try:
-        said = subprocess.run(command, capture_output=True, check=True, timeout=LONGEST_S, env=environment).stdout
-        found: dict[str, Any] = json.loads(said)
-    except (subprocess.SubprocessError, OSError, ValueError) as error:
+        found: dict[str, Any] = json.loads(_said(threads, place))
+    except (TimeoutError, OSError, ValueError) as error:
         LOG.warning("this machine's speed could not be measured (%s): estimates say no time", type(error).__name__)
         return {}
     return found
+
+
+def _said(threads: int, place: Place) -> bytes:
+    """All that a calibrating child writes: less than a pipe holds. Raises TimeoutError where it takes too long."""
+    launch = children.Launch(
+        module="outcrop.training.calibration", arguments=[str(threads)], log=place.log, threads=threads, piped=True
+    )
+    child = children.start(launch, place.records)
+    assert child.process.stdin is not None and child.process.stdout is not None
+    latest = time.monotonic() + LONGEST_S
+    with child.process.stdin, child.process.stdout:
+        try:
+            while child.running():
+                place.check()
+                if time.monotonic() > latest:
+                    raise TimeoutError
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.process.wait(POLL_S)
+            return child.process.stdout.read()
+        finally:
+            child.stop()
 
 
 def _read(file: Path) -> dict[str, Any]:
