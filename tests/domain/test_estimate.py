@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from outcrop.domain.effort import Data, training_flops
+from outcrop.domain.effort import Data, training_flops, validations
 from outcrop.domain.errors import CheckpointError
 from outcrop.domain.estimate import Question, estimate, grade, what_would_fit
 from outcrop.domain.events import Finished
@@ -96,6 +96,23 @@ def test_more_work_takes_more_and_jobs_teach_how_much() -> None:
     asked = question()
     taught = replace(asked, machine=replace(MACHINE, grades={asked.kind: 2.0}))
     assert estimate(taught).training_s == pytest.approx(2 * thrice)
+
+
+@pytest.mark.parametrize(("every", "times"), [(None, 3), (1, 21), (2, 12), (7, 3), (14, 3), (100, 3)])
+def test_each_validation_counts_once(every: int | None, times: int) -> None:
+    """Three epochs of seven steps: after step 14 an epoch ends, and every second, seventh or fourteenth step is due."""
+    plan = question(validate_every_steps=every).plan
+    assert validations(plan, 21) == times
+    due = {step for step in range(1, 22) if step % 7 == 0 or (every and step % every == 0)}
+    assert validations(plan, 21) == len(due)
+
+
+def test_validating_more_often_takes_longer() -> None:
+    asked = question()
+    asked = replace(asked, data=Data(training=ROWS, validation=ROWS))
+    often = replace(asked, plan=replace(asked.plan, validate_every_steps=1))
+    seldom_s, often_s = estimate(asked).training_s, estimate(often).training_s
+    assert seldom_s is not None and often_s is not None and often_s > 2 * seldom_s
 
 
 def test_a_machine_of_unknown_speed_says_no_time_but_all_else() -> None:
