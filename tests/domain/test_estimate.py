@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from outcrop.domain.effort import Data, training_flops
+from outcrop.domain.effort import Data, training_flops, validations
 from outcrop.domain.errors import CheckpointError
 from outcrop.domain.estimate import Question, estimate, grade, what_would_fit, with_room
 from outcrop.domain.events import Finished
@@ -20,7 +20,9 @@ SMALL = ModelShape.from_config(
 )
 LARGE = replace(SMALL, hidden_size=8192, intermediate_size=28672, layers=80, heads=64, key_value_heads=8, head_size=128)
 ROWS = RowStatistics.of([[False] * 60 + [True] * 40] * 50)
-MACHINE = Machine(memory_bytes=10**9, multiply_flops={"float32": 1e11}, copy_bytes_s=1e10, start_s=1.0)
+MACHINE = Machine(
+    memory_bytes=10**9, most_bytes=2 * 10**9, multiply_flops={"float32": 1e11}, copy_bytes_s=1e10, start_s=1.0
+)
 
 
 def question(shape: ModelShape = SMALL, machine: Machine = MACHINE, **changes: Any) -> Question:
@@ -49,7 +51,28 @@ def test_older_names_for_the_same_sizes_are_read() -> None:
     assert (shape.hidden_size, shape.layers, shape.head_size, shape.intermediate_size) == (768, 12, 64, 3072)
 
 
-@pytest.mark.parametrize("raw", [{}, {"vocab_size": "many"}, {"vocab_size": 10, "hidden_size": 0}])
+SIZES = {"vocab_size": 4096, "hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4}
+
+
+@pytest.mark.parametrize("raw", [[], "text", {"text_config": [1]}])
+def test_a_config_that_is_none_is_said(raw: Any) -> None:
+    with pytest.raises(CheckpointError, match=r"config\.json is no JSON object"):
+        ModelShape.from_config(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {},
+        {"vocab_size": "many"},
+        {"vocab_size": 10, "hidden_size": 0},
+        SIZES | {"intermediate_size": [8192] * 4},  # a size a layer
+        SIZES | {"num_key_value_heads": "2"},
+        SIZES | {"head_dim": [64]},
+        SIZES | {"num_hidden_layers": True},
+        SIZES | {"num_attention_heads": 4.0},
+    ],
+)
 def test_a_config_without_sizes_is_said(raw: dict[str, Any]) -> None:
     with pytest.raises(CheckpointError, match=r"config\.json states no \w+"):
         ModelShape.from_config(raw)
@@ -75,8 +98,25 @@ def test_more_work_takes_more_and_jobs_teach_how_much() -> None:
     assert estimate(taught).training_s == pytest.approx(2 * thrice)
 
 
+@pytest.mark.parametrize(("every", "times"), [(None, 3), (1, 21), (2, 12), (7, 3), (14, 3), (100, 3)])
+def test_each_validation_counts_once(every: int | None, times: int) -> None:
+    """Three epochs of seven steps: after step 14 an epoch ends, and every second, seventh or fourteenth step is due."""
+    plan = question(validate_every_steps=every).plan
+    assert validations(plan, 21) == times
+    due = {step for step in range(1, 22) if step % 7 == 0 or (every and step % every == 0)}
+    assert validations(plan, 21) == len(due)
+
+
+def test_validating_more_often_takes_longer() -> None:
+    asked = question()
+    asked = replace(asked, data=Data(training=ROWS, validation=ROWS))
+    often = replace(asked, plan=replace(asked.plan, validate_every_steps=1))
+    seldom_s, often_s = estimate(asked).training_s, estimate(often).training_s
+    assert seldom_s is not None and often_s is not None and often_s > 2 * seldom_s
+
+
 def test_a_machine_of_unknown_speed_says_no_time_but_all_else() -> None:
-    said = estimate(question(machine=Machine(memory_bytes=10**9)))
+    said = estimate(question(machine=Machine(memory_bytes=10**9, most_bytes=10**9)))
     assert said.seconds is None and said.peak_bytes > 0 and said.steps == 21
 
 
@@ -94,15 +134,32 @@ def test_what_needs_more_is_estimated_higher(change: dict[str, Any]) -> None:
 
 def test_a_full_training_that_does_not_fit_is_told_that_lora_would() -> None:
     shape = replace(SMALL, hidden_size=2048, intermediate_size=8192, layers=16, heads=32, vocabulary_size=128_256)
-    asked = question(shape=shape, lora=None, batch_size=1, machine=replace(MACHINE, memory_bytes=16 * 10**9))
+    asked = question(
+        shape=shape, lora=None, batch_size=1, machine=replace(MACHINE, memory_bytes=16 * 10**9, most_bytes=16 * 10**9)
+    )
     said = estimate(asked)
-    assert not said.fits and said.certainly_too_large
+    assert not said.fits and said.never_fits
     assert list(what_would_fit(asked)) == ["LoRA instead of full training (outcrop.method lora)"]
+
+
+def test_a_passing_shortage_is_said_and_a_lasting_one_can_never_fit() -> None:
+    peak = estimate(question()).needed_bytes
+    short = estimate(question(machine=replace(MACHINE, memory_bytes=1, most_bytes=peak)))
+    assert not short.fits and not short.never_fits and not short.to_dict()["fits"]
+    assert estimate(question(machine=replace(MACHINE, memory_bytes=1, most_bytes=peak // 2))).never_fits
+
+
+def test_room_for_the_checkpoints_mapped_file_is_not_needed() -> None:
+    shape = replace(SMALL, hidden_size=2048, intermediate_size=8192, layers=16, heads=32, vocabulary_size=128_256)
+    said = estimate(question(shape=shape, precision="bfloat16"))
+    assert said.peak_bytes > said.needed_bytes > said.peak_bytes - shape.weights * shape.stored_bytes - 1
+    room = Machine(memory_bytes=said.needed_bytes, most_bytes=said.needed_bytes)
+    assert estimate(question(shape=shape, precision="bfloat16", machine=room)).fits
 
 
 def test_what_would_fit_does_fit() -> None:
     asked = question(batch_size=32, recompute=True)
-    asked = replace(asked, machine=replace(MACHINE, memory_bytes=estimate(asked).peak_bytes - 20_000_000))
+    asked = replace(asked, machine=replace(MACHINE, memory_bytes=estimate(asked).needed_bytes - 20_000_000))
     changes = list(what_would_fit(asked))
     assert changes[0] == "batchSize 4 instead of 32" and changes[1].startswith("rows of at most 12 tokens")
     assert estimate(with_room(replace(asked, plan=replace(asked.plan, batch_size=4)))).fits
@@ -151,4 +208,8 @@ def test_a_grade_is_what_happened_over_what_was_said() -> None:
     )
     found = grade(said.to_dict(), finished, said.trained_tokens)
     assert found["ratio"] == {"steps": 1.0, "trainedTokens": 1.0, "seconds": 0.5, "peakBytes": 2.0}
+    again = grade(said.to_dict(), finished, said.trained_tokens, resumed=True)
+    assert (
+        again["ratio"] == {"steps": 1.0, "trainedTokens": 1.0, "peakBytes": 2.0} and again["actual"] == found["actual"]
+    )
     assert found["estimated"] == said.to_dict() and found["actual"]["peakBytes"] == 2 * said.peak_bytes

@@ -7,12 +7,17 @@ from typing import Any
 
 import pytest
 
-from outcrop.domain.footprint import CARD_BYTES
+from outcrop.domain.effort import Data
+from outcrop.domain.errors import JobFailure
+from outcrop.domain.estimate import Question, estimate
+from outcrop.domain.machine import Machine
+from outcrop.domain.plan import TrainingPlan
+from outcrop.domain.row_statistics import RowStatistics
 from outcrop.domain.states import JobStatus
 from outcrop.families.catalogue import PEBBLE
 from outcrop.store import jobs
-from outcrop.worker.machine import fingerprint
-from outcrop.worker.planning import threads
+from outcrop.worker import estimating
+from outcrop.worker.estimating import Expectation
 
 pytestmark = [pytest.mark.xdist_group("worker"), pytest.mark.timeout(120)]
 
@@ -49,22 +54,13 @@ def test_a_plan_that_cannot_fit_fails_before_it_trains_and_says_what_is_missing(
     job = scene.work("vast")
     assert job.status is JobStatus.FAILED and job.failure_message is not None
     assert job.failure_message.startswith("The training would need about ")
-    assert "GB are free on this machine" in job.failure_message and "would fit" in job.failure_message
+    assert (
+        "GB are the most that a job can have on this machine" in job.failure_message
+        and "would fit" in job.failure_message
+    )
     assert job.phases["dataProcessingDetails"]["status"] == "Failed"
     assert job.phases["trainingDetails"]["status"] == "NotStarted"
     assert job.estimate is not None and not job.estimate["estimated"]["fits"] and "actual" not in job.estimate
-
-
-def test_a_job_without_room_for_all_activations_computes_its_layers_twice(scene: Any) -> None:
-    """The remembered card holds what CUDA itself takes: the plan is beyond it, but not by the quarter that refuses."""
-    settings = scene.ground.settings
-    speeds = {"card": "A small card", "card_bytes": CARD_BYTES}
-    known = {"speeds": {f"{fingerprint()}/{threads(settings)}": speeds}}
-    settings.machine_file.write_text(json.dumps(known))
-    job = scene.work("frugal")
-    assert (job.status, job.failure_message) == (JobStatus.COMPLETED, None)
-    estimated = job.estimate["estimated"]
-    assert (estimated["memory"], estimated["fits"], estimated["recompute"]) == ("A small card", False, True)
 
 
 def test_a_machine_is_measured_once_for_a_home(scene: Any) -> None:
@@ -72,3 +68,35 @@ def test_a_machine_is_measured_once_for_a_home(scene: Any) -> None:
     kept = scene.ground.settings.machine_file.read_text()
     scene.work("second")
     assert json.loads(scene.ground.settings.machine_file.read_text())["speeds"] == json.loads(kept)["speeds"]
+
+
+def expectation(*, free: int, most: int) -> Expectation:
+    plan = TrainingPlan(
+        job_id="",
+        objective="fine_tuning",
+        base_checkpoint=str(PEBBLE),
+        training_rows="",
+        epochs=1,
+        batch_size=8,
+        learning_rate=1e-4,
+    )
+    shape = estimating.shape_of(PEBBLE)
+    assert shape is not None
+    data = Data(training=RowStatistics.of([[False] * 60 + [True] * 40] * 50))
+    question = Question(shape=shape, plan=plan, data=data, machine=Machine(memory_bytes=free, most_bytes=most))
+    return Expectation(question=question, estimate=estimate(question))
+
+
+def test_a_job_is_not_refused_for_what_another_holds_for_a_while() -> None:
+    short = expectation(free=1, most=10**10)
+    short.require_room()
+    assert short.in_words().endswith("free on this machine: does not fit now")
+    with pytest.raises(JobFailure, match=r"are the most that a job can have on this machine\. "):
+        expectation(free=1, most=1000).require_room()
+
+
+@pytest.mark.parametrize("odd", [[1, 2], {"text_config": 3}, {"intermediate_size": [8192, 8192]}])
+def test_a_checkpoint_of_odd_sizes_has_no_estimate(tmp_path: Path, odd: Any) -> None:
+    sizes = json.loads((PEBBLE / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(sizes | odd if isinstance(odd, dict) else odd))
+    assert estimating.shape_of(tmp_path) is None

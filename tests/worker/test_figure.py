@@ -39,7 +39,9 @@ def test_every_validator_has_a_colour_and_a_name() -> None:
     assert {"validation 1", "validation 2"} <= {mark.text for mark in figure if isinstance(mark, Label)}
 
 
-@pytest.mark.parametrize("losses", [[], [3.0], [3.0, 3.0], [math.nan, 2.0], [1e-9, 1e9]])
+@pytest.mark.parametrize(
+    "losses", [[], [3.0], [3.0, 3.0], [math.nan, 2.0], [1e-9, 1e9], [3.0, math.nextafter(3.0, 4.0)], [1e300, 1e300]]
+)
 def test_any_run_can_be_drawn(losses: list[float]) -> None:
     figure = loss_figure("a < b & c", steps(losses), [], 5)
     ElementTree.fromstring(drawn.svg(figure))

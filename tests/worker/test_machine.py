@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import psutil
 import pytest
 
 from outcrop.worker import machine
+from outcrop.worker.lease import StopRequested
+from outcrop.worker.memory import most_memory
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +42,52 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path: Path) -> None:
     path.write_text("[1, 2")
     machine.learn(path, "cpu/1/lora/float32", 2.0)
     assert json.loads(path.read_text())["grades"][machine.fingerprint()] == {"cpu/1/lora/float32": 2.0}
+
+
+def test_cards_are_those_that_the_driver_lists_and_the_environment_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "0000:01:00.0").mkdir()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert machine.visible_cards(tmp_path) == 1 and machine.visible_cards(tmp_path / "none") == 0
+    for hiding in ("", "-1"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hiding)
+        assert machine.visible_cards(tmp_path) == 0
+
+
+def test_a_remembered_card_does_not_outlive_its_sight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    path = tmp_path / "machine.json"
+    card = {"card": "A card that was here", "card_total_bytes": 80 * 10**9, "multiply_flops": {"float32": 1.0}}
+    path.write_text(json.dumps({"speeds": {f"{machine.fingerprint()}/1": card}}))
+    found = machine.here(path, 1)
+    assert found.card is None and found.most_bytes == most_memory() and found.multiply_flops["float32"] > 1e8
+
+
+def test_without_torch_a_machine_still_has_a_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    assert "/no torch/" in machine.fingerprint()
+
+
+def test_a_measurement_can_be_stopped_and_holds_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child is on record while it works, and gone with its record when the stop is heard."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not for children")
+    seen: list[int] = []
+
+    def check() -> None:
+        seen.extend(json.loads(record.read_text())["pid"] for record in tmp_path.glob("*.json"))
+        assert not any(name.startswith("AWS_") for name in psutil.Process(seen[0]).environ())
+        raise StopRequested
+
+    place = machine.Place(records=tmp_path, log=tmp_path / "talk", check=check)
+    with pytest.raises(StopRequested):
+        machine.here(tmp_path / "none" / "machine.json", 1, place)
+    assert len(seen) == 1 and not psutil.pid_exists(seen[0]) and not list(tmp_path.glob("*.json"))
+
+
+def test_a_measurement_that_says_nothing_leaves_the_speed_unknown(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = machine.Place(records=tmp_path, log=tmp_path / "talk", check=lambda: None)
+    found = machine.here(tmp_path / "none" / "machine.json", -1, place)  # no number of threads
+    assert found.multiply_flops == {} and found.most_bytes > 0 and "could not be measured" in caplog.text

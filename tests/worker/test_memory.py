@@ -5,7 +5,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from outcrop.worker.memory import free_memory
+from outcrop.worker.memory import RESERVED_BYTES, free_memory, most_memory
 
 LIMIT, USED, FILES = 50_000_000, 40_000_000, 30_000_000  # less than any machine that runs this has free
 VERSION_2 = {
@@ -40,3 +40,9 @@ def test_pages_of_files_count_as_free(tmp_path: Path, files: dict[str, str]) -> 
 def test_without_a_limit_the_machines_memory_counts(tmp_path: Path, files: dict[str, str]) -> None:
     free = free_memory(groups(tmp_path, files))
     assert psutil.virtual_memory().available / 2 < free < 2 * psutil.virtual_memory().available
+
+
+def test_the_most_is_the_limit_or_all_there_is_less_what_outcrop_itself_takes(tmp_path: Path) -> None:
+    assert most_memory(tmp_path) == psutil.virtual_memory().total - RESERVED_BYTES
+    limit = RESERVED_BYTES + 7
+    assert most_memory(groups(tmp_path, VERSION_2 | {"memory.max": str(limit)})) == 7

@@ -82,3 +82,15 @@ def test_a_policy_taken_away_while_a_job_trains_counts_at_once(scene: Any, metri
     scene.ask("iam", "DeleteRolePolicy", RoleName="Customizer", PolicyName="data")
     with pytest.raises(JobFailure, match=r"perms missing \(PutObject\).*role/Customizer may not s3:PutObject"):
         metrics.write()
+
+
+def test_curves_that_cannot_be_drawn_are_logged_and_end_nothing(
+    scene: Any, metrics: MetricsFiles, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Losses at the edge of what a number can be leave no room for axes."""
+    for number, loss in enumerate((0.0, 1.7e308)):
+        metrics.take(Step(step=number, epoch=0, loss=loss, learning_rate=0.1, tokens=3))
+    metrics.draw()
+    assert "cannot be drawn" in caplog.text and not [key for key in scene.listed() if "loss_curve" in key]
+    metrics.write()
+    assert scene.read(TRAINING).count(b"\n") == 3

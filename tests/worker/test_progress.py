@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from outcrop.domain.events import Finished, Started, Step, Validation
+from outcrop.domain.events import Finished, Resumed, Started, Step, Validation
 from outcrop.worker.progress import Progress
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,3 +56,24 @@ def test_an_ended_run_says_so_and_has_no_time_left() -> None:
     told = progress.to_dict("job", [{"what": "resumed"}])
     assert told["ended"] and told["stoppedEarly"] and told["secondsLeft"] == 0.0
     assert told["history"] == [{"what": "resumed"}]
+
+
+def resumed(*, told_again: int, new: int) -> Progress:
+    """Forty steps are told again at once, then each new one takes two seconds."""
+    progress = Progress(expected_s=200.0)
+    progress.take(Started(steps=100, rows=50, trained_tokens_per_epoch=500), BEGIN)
+    progress.take(Resumed(step=40, lost_steps=3), BEGIN)
+    for number in range(told_again):
+        progress.take(step(number), BEGIN + timedelta(milliseconds=number))
+    for number in range(new):
+        progress.take(step(told_again + number), BEGIN + timedelta(seconds=2 * (number + 1), milliseconds=39))
+    return progress
+
+
+def test_steps_told_again_after_a_resume_are_not_speed() -> None:
+    halfway = resumed(told_again=39, new=0)
+    assert halfway.tokens_per_second is None and halfway.seconds_left == pytest.approx(120.0, abs=0.1)
+    assert resumed(told_again=40, new=0).tokens_per_second is None
+    going = resumed(told_again=40, new=5)
+    assert going.tokens_per_second == pytest.approx(5.0) and going.seconds_left == pytest.approx(110.0)
+    assert going.trained_tokens == 450

@@ -17,6 +17,7 @@ from outcrop.domain.errors import OutcropError
 from outcrop.families import Catalogue, Checkpoint, CustomizationType, FoundationModel, RecordFormat
 from outcrop.text import Tokenizer
 from outcrop.worker import estimating
+from outcrop.worker.planning import Asked
 
 TALK = Console(stderr=True)
 
@@ -41,7 +42,7 @@ def data() -> None:
 def check(home: Path, file: Path, model_id: str, as_json: bool, sample: int, **asked: Any) -> None:
     """Check FILE as a customization job of --model would, and say what training on it would take.
 
-    Exit status 1 where the job would fail: where a row is bad, or this machine's memory is certainly too small.
+    Exit status 1 where the job would fail: where a row is bad, or this machine can never have the memory.
     """
     settings = Settings(home=home)
     model, checkpoint = _served(settings, model_id)
@@ -52,7 +53,8 @@ def check(home: Path, file: Path, model_id: str, as_json: bool, sample: int, **a
     report = _checked(file, rules, checkpoint, tokenizer, validation=asked["validation"])
     expected = None
     if report.ok and report.tokens is not None and not asked["validation"]:
-        expected = estimating.expect_file(settings, model, checkpoint, hyperparameters, report.tokens.statistics)
+        whole = Asked(model=model, checkpoint=checkpoint, kind=kind, hyperparameters=hyperparameters)
+        expected = estimating.expect_file(settings, whole, report.tokens.statistics)
     if as_json:
         told = {**report.to_dict(), "estimate": expected and expected.estimate.to_dict()}
         click.echo(json.dumps(told, indent=1))
@@ -60,7 +62,7 @@ def check(home: Path, file: Path, model_id: str, as_json: bool, sample: int, **a
         click.echo(report.to_text())
         _say_estimate(expected)
         _show_sample(file, rules, tokenizer, sample)
-    if not report.ok or (expected is not None and expected.estimate.certainly_too_large):
+    if not report.ok or (expected is not None and expected.estimate.never_fits):
         raise SystemExit(1)
 
 

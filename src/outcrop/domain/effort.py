@@ -6,6 +6,7 @@ and the head are computed for those tokens only that predict something learnt. W
 backward pass, all but the last take one more forward pass.
 """
 
+import math
 from dataclasses import dataclass, field
 
 from outcrop.domain.machine import Machine, Precision
@@ -54,9 +55,9 @@ class Effort:
 
 
 def effort(shape: ModelShape, plan: TrainingPlan, data: Data, *, steps: int, piece_tokens: int) -> Effort:
-    """The work of all epochs, validation before the first and after each one included."""
+    """The work of all epochs, validation before the first step and each time that it comes included."""
     rows, validation = data.training, data.validation
-    looks = plan.epochs + 1 if validation.rows else 0
+    looks = 1 + validations(plan, steps) if validation.rows else 0
     trained, looked_at = plan.epochs * rows.computed_tokens, looks * validation.computed_tokens
     again = trained if plan.recompute else 0
     pieces = trained / max(1, piece_tokens) + steps + (looked_at + again) / max(1, piece_tokens) / 2
@@ -67,6 +68,14 @@ def effort(shape: ModelShape, plan: TrainingPlan, data: Data, *, steps: int, pie
         calls=shape.layers * pieces,
         steps=steps,
     )
+
+
+def validations(plan: TrainingPlan, steps: int) -> int:
+    """How often it is validated on the way: after each epoch, and each `validate_every_steps`, once where both fall."""
+    if plan.validate_every_steps is None:
+        return plan.epochs
+    both = math.lcm(plan.validate_every_steps, max(1, steps // plan.epochs))
+    return plan.epochs + steps // plan.validate_every_steps - steps // both
 
 
 def training_flops(shape: ModelShape, plan: TrainingPlan, rows: RowStatistics) -> float:

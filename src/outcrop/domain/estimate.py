@@ -11,12 +11,12 @@ from typing import Any
 
 from outcrop.domain.effort import LOADING_S, Data, effort
 from outcrop.domain.events import Finished
-from outcrop.domain.footprint import Run, peak_bytes
+from outcrop.domain.footprint import Run, needed_bytes, peak_bytes
 from outcrop.domain.machine import Machine, Precision
 from outcrop.domain.model_shape import ModelShape
 from outcrop.domain.plan import LoraPlan, TrainingPlan
 
-# Estimates are within 25 % of what happens: a plan beyond that certainly does not fit.
+# Estimates are within 25 % of what happens: a plan beyond that of all there is can never fit.
 CERTAINLY = 1.25
 RATIO_DIGITS = 4
 
@@ -48,8 +48,9 @@ class Estimate:
     """A run in numbers. `tokens` are those of all epochs, `trained_tokens` of them learnt.
 
     `start_s` until the first step, then `training_s`: `plain_s` times what earlier jobs taught; both None where the
-    machine's speed is not known. `peak_bytes` is held against `available_bytes` of `memory`; `recompute`: with layers
-    computed again for the backward pass. Jobs of one `kind` teach each other.
+    machine's speed is not known. `peak_bytes` is what the process will report; `needed_bytes` of it, all but mapped
+    files, are held against `available_bytes` of `memory`, which are free now, and against `most_bytes`, which could be.
+    `recompute`: with layers computed again for the backward pass. Jobs of one `kind` teach each other.
     """
 
     rows: int
@@ -61,7 +62,9 @@ class Estimate:
     plain_s: float | None
     training_s: float | None
     peak_bytes: int
+    needed_bytes: int
     available_bytes: int
+    most_bytes: int
     memory: str
     recompute: bool
     kind: str
@@ -73,13 +76,13 @@ class Estimate:
 
     @property
     def fits(self) -> bool:
-        """Whether the peak is within what is free."""
-        return self.peak_bytes <= self.available_bytes
+        """Whether what is needed is within what is free."""
+        return self.needed_bytes <= self.available_bytes
 
     @property
-    def certainly_too_large(self) -> bool:
-        """Whether it would not even fit if the estimate were as far off as estimates are."""
-        return self.peak_bytes > CERTAINLY * self.available_bytes
+    def never_fits(self) -> bool:
+        """Whether it would not fit if nothing else ran here and the estimate were as far off as estimates are."""
+        return self.needed_bytes > CERTAINLY * self.most_bytes
 
     def to_dict(self) -> dict[str, Any]:
         """As it is shown and kept."""
@@ -91,7 +94,9 @@ class Estimate:
             "trainedTokens": self.trained_tokens,
             "seconds": self.seconds,
             "peakBytes": self.peak_bytes,
+            "neededBytes": self.needed_bytes,
             "availableBytes": self.available_bytes,
+            "mostBytes": self.most_bytes,
             "memory": self.memory,
             "fits": self.fits,
             "recompute": self.recompute,
@@ -115,6 +120,7 @@ def estimate(question: Question) -> Estimate:
     work = effort(question.shape, plan, question.data, steps=steps, piece_tokens=run.piece_tokens)
     plain = work.seconds(machine, question.precision)
     training_s = None if plain is None else plain * machine.grades.get(question.kind, 1.0)
+    run = replace(run, checkpoints=_comes_to_a_checkpoint(plan, steps, training_s))
     return Estimate(
         rows=rows.rows,
         epochs=plan.epochs,
@@ -124,8 +130,10 @@ def estimate(question: Question) -> Estimate:
         start_s=machine.start_s + LOADING_S,
         plain_s=plain,
         training_s=training_s,
-        peak_bytes=peak_bytes(replace(run, checkpoints=_comes_to_a_checkpoint(plan, steps, training_s))),
+        peak_bytes=peak_bytes(run),
+        needed_bytes=needed_bytes(run),
         available_bytes=machine.memory_bytes,
+        most_bytes=machine.most_bytes,
         memory=machine.card or "this machine",
         recompute=plan.recompute,
         kind=question.kind,
@@ -143,7 +151,7 @@ def with_room(question: Question) -> Question:
 
 
 def what_would_fit(question: Question) -> Iterator[str]:
-    """Changes to a plan that does not fit, each of which alone would make it fit."""
+    """Changes to a plan that does not fit the machine's `memory_bytes`, each of which alone would make it fit."""
     plan, rows = question.plan, question.data.training
     for batch_size in _halved(plan.batch_size):
         if _fits(replace(question, plan=replace(plan, batch_size=batch_size))):
@@ -157,15 +165,19 @@ def what_would_fit(question: Question) -> Iterator[str]:
         yield "LoRA instead of full training (outcrop.method lora)"
 
 
-def grade(said: Mapping[str, Any], finished: Finished, trained_tokens: int) -> dict[str, Any]:
-    """What was said (an estimate's `to_dict`) beside what happened, and actual / estimated of each number."""
+def grade(said: Mapping[str, Any], finished: Finished, trained_tokens: int, *, resumed: bool = False) -> dict[str, Any]:
+    """What was said (an estimate's `to_dict`) beside what happened, and actual / estimated of each number.
+
+    The seconds of a `resumed` run are those of its last attempt only, and have no ratio.
+    """
     actual = {
         "steps": finished.steps,
         "trainedTokens": trained_tokens,
         "seconds": finished.seconds,
         "peakBytes": finished.card_peak_bytes or finished.peak_bytes,
     }
-    ratio = {name: round(number / said[name], RATIO_DIGITS) for name, number in actual.items() if said[name]}
+    compared = [name for name in actual if said[name] and not (resumed and name == "seconds")]
+    ratio = {name: round(actual[name] / said[name], RATIO_DIGITS) for name in compared}
     return {"estimated": dict(said), "actual": actual, "ratio": ratio}
 
 

@@ -108,6 +108,14 @@ class Run:
 
 def peak_bytes(run: Run) -> int:
     """The most that the run will hold at once: of the card's memory, or else of the machine's."""
+    return round(max(_reading(run) + _mapped(run), needed_bytes(run)))
+
+
+def needed_bytes(run: Run) -> int:
+    """The same without the checkpoint's files, whose pages are mapped while they are read: they give way to others.
+
+    Whether a run has room is decided by this; what a process reports of itself is `peak_bytes`.
+    """
     return round(max(_reading(run), _resting(run) + _step(run), _resting(run) + _saving(run)))
 
 
@@ -128,12 +136,17 @@ def _process(run: Run) -> int:
 
 
 def _reading(run: Run) -> float:
-    """The model beside the file it is read from, and the largest of its matrices on the way."""
+    """The model, and the largest of its matrices on the way."""
     shape = run.shape
     if run.on_card:
         return _process(run) + _frozen(run)
-    loaded = shape.weights * (BYTES[run.precision] + shape.stored_bytes)
+    loaded = shape.weights * BYTES[run.precision]
     return _process(run) + loaded + 4 * max(shape.head_weights, shape.layer_weights)
+
+
+def _mapped(run: Run) -> float:
+    """The files that the model is read from."""
+    return 0 if run.on_card else run.shape.weights * run.shape.stored_bytes
 
 
 def _resting(run: Run) -> float:

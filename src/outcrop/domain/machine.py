@@ -16,13 +16,15 @@ FARTHEST_GRADE = 4.0
 class Machine:
     """A machine as it is now.
 
-    `memory_bytes` is free for a job: the card's where there is one (`card`), else this machine's. `multiply_flops`:
-    floating-point operations a second in large matrix products, by precision. `copy_bytes_s`: bytes a second written
+    `memory_bytes` is free for a job now, `most_bytes` could be if nothing else ran; where there is a card (`card`) both
+    are all of its memory, since what is free there is not known. `multiply_flops`: floating-point operations a second
+    in large matrix products, by precision. `copy_bytes_s`: bytes a second written
     by an elementwise pass. `start_s`: from a process's start until torch is loaded. `grades`: what jobs took,
     relative to what was expected, by kind of job.
     """
 
     memory_bytes: int
+    most_bytes: int
     card: str | None = None
     multiply_flops: Mapping[str, float] = field(default_factory=dict)
     copy_bytes_s: float = 0.0

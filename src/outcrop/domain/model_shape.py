@@ -12,6 +12,9 @@ _NAMES = {
     "hidden_size": ("hidden_size", "n_embd"),
     "num_hidden_layers": ("num_hidden_layers", "n_layer"),
     "num_attention_heads": ("num_attention_heads", "n_head"),
+    "intermediate_size": ("intermediate_size", "n_inner"),
+    "num_key_value_heads": ("num_key_value_heads",),
+    "head_dim": ("head_dim",),
 }
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8}
 _PLAIN_MLP = 4  # an MLP's inner width in hidden sizes where the config does not say
@@ -37,17 +40,22 @@ class ModelShape:
 
     @staticmethod
     def from_config(raw: Mapping[str, Any]) -> "ModelShape":
-        """The shape that a Hugging Face config.json states. Raises CheckpointError where a size is missing."""
-        text = raw.get("text_config", raw)
+        """The shape that a Hugging Face config.json states.
+
+        Raises CheckpointError where a size is missing, or is no single number (some models state one a layer).
+        """
+        text = raw.get("text_config", raw) if isinstance(raw, Mapping) else None
+        if not isinstance(text, Mapping):
+            raise CheckpointError("The checkpoint's config.json is no JSON object, or its text_config is none.")
         hidden, heads = _size(text, "hidden_size"), _size(text, "num_attention_heads")
         return ModelShape(
             vocabulary_size=_size(text, "vocab_size"),
             hidden_size=hidden,
-            intermediate_size=text.get("intermediate_size") or text.get("n_inner") or _PLAIN_MLP * hidden,
+            intermediate_size=_optional(text, "intermediate_size") or _PLAIN_MLP * hidden,
             layers=_size(text, "num_hidden_layers"),
             heads=heads,
-            key_value_heads=text.get("num_key_value_heads") or heads,
-            head_size=text.get("head_dim") or hidden // heads,
+            key_value_heads=_optional(text, "num_key_value_heads") or heads,
+            head_size=_optional(text, "head_dim") or max(1, hidden // heads),
             tied=bool(text.get("tie_word_embeddings", raw.get("tie_word_embeddings", False))),
             architecture=str(raw.get("model_type", "llama")),
             stored_bytes=_BYTES.get(str(text.get("dtype") or text.get("torch_dtype") or "float32"), 4),
@@ -99,7 +107,15 @@ class ModelShape:
 
 
 def _size(raw: Mapping[str, Any], name: str) -> int:
-    found = next((raw[key] for key in _NAMES[name] if key in raw), None)
-    if not isinstance(found, int) or found < 1:
+    found = _optional(raw, name)
+    if found is None:
+        raise CheckpointError(f"The checkpoint's config.json states no {name}, a whole number above 0.")
+    return found
+
+
+def _optional(raw: Mapping[str, Any], name: str) -> int | None:
+    """A size that may be left out."""
+    found = next((raw[key] for key in _NAMES[name] if raw.get(key) is not None), None)
+    if found is not None and (type(found) is not int or found < 1):  # a bool is no size
         raise CheckpointError(f"The checkpoint's config.json states no {name}, a whole number above 0.")
     return found

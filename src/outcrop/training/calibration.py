@@ -47,7 +47,7 @@ def measured(threads: int, loaded_s: float) -> dict[str, Any]:
     numbers = torch.ones(COPIED, device=device)
     return {
         "card": card,
-        "card_bytes": torch.cuda.mem_get_info()[0] if card else 0,
+        "card_total_bytes": torch.cuda.mem_get_info()[1] if card else 0,
         "multiply_flops": speeds,
         "copy_bytes_s": numbers.nbytes / best(lambda: numbers * 2.0),
         "start_s": loaded_s,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from outcrop.domain.events import Finished
 from outcrop.domain.model_shape import ModelShape
 from outcrop.domain.plan import TrainingPlan
 from outcrop.domain.row_statistics import RowStatistics
-from outcrop.families import Checkpoint, FoundationModel, Hyperparameters
 from outcrop.worker import machine, planning
 from outcrop.worker.data import WrittenRows
 
@@ -30,11 +29,15 @@ class Expectation:
     estimate: Estimate
 
     def require_room(self) -> None:
-        """Raises JobFailure where the plan certainly does not fit: with the numbers, and what would fit."""
-        if self.estimate.certainly_too_large:
+        """Raises JobFailure where the plan can never fit here: with the numbers, and what would fit.
+
+        What is free now decides nothing: another job, or an engine that lingers, holds memory for a while only.
+        """
+        if self.estimate.never_fits:
             raise JobFailure(
-                f"The training would need about {gigabytes(self.estimate.peak_bytes)} of memory, and "
-                f"{gigabytes(self.estimate.available_bytes)} are free on {self.estimate.memory}. {self.mend()}"
+                f"The training would need about {gigabytes(self.estimate.needed_bytes)} of memory, and "
+                f"{gigabytes(self.estimate.most_bytes)} are the most that a job can have on {self.estimate.memory}. "
+                f"{self.mend()}"
             )
 
     def in_words(self) -> str:
@@ -42,16 +45,27 @@ class Expectation:
         said = self.estimate
         time = "for how long is not known" if said.seconds is None else f"about {duration(said.seconds)}"
         how = ", layers computed twice to save memory" if said.recompute else ""
-        verdict = f"{'fits' if said.fits else 'does not fit'}{how}"
+        there = "of" if self.question.machine.card else "free on"
         return (
             f"{said.steps:,} steps, {said.tokens:,} tokens ({said.trained_tokens:,} trained), epochs: {said.epochs}; "
-            f"{time}; {gigabytes(said.peak_bytes)} of the {gigabytes(said.available_bytes)} of memory free on "
-            f"{said.memory}: {verdict}"
+            f"{time}; {gigabytes(said.needed_bytes)} of the {gigabytes(said.available_bytes)} of memory {there} "
+            f"{said.memory}: {self.verdict()}{how}"
         )
+
+    def verdict(self) -> str:
+        """Whether it fits, in words."""
+        if self.estimate.fits:
+            return "fits"
+        if self.estimate.never_fits:
+            return f"does not fit, nor in the {gigabytes(self.estimate.most_bytes)} that a job can have at most"
+        return "does not fit now"
 
     def mend(self) -> str:
         """What would fit, in a sentence."""
-        changes = list(what_would_fit(self.question))
+        asked = self.question
+        if self.estimate.never_fits:  # then not what is free now, but all there is
+            asked = replace(asked, machine=replace(asked.machine, memory_bytes=asked.machine.most_bytes))
+        changes = list(what_would_fit(asked))
         return f"What would fit: {'; or '.join(changes)}." if changes else "No batchSize and no row length would fit."
 
 
@@ -61,15 +75,18 @@ def data_of(rows: WrittenRows) -> Data:
     return Data(training=rows.summary.statistics, validation=validation)
 
 
-def expect(settings: Settings, plan: TrainingPlan, data: Data) -> Expectation | None:
+def expect(
+    settings: Settings, plan: TrainingPlan, data: Data, place: machine.Place | None = None
+) -> Expectation | None:
     """What the plan will take here, its layers computed again for the backward pass where only that has room.
 
-    None where the checkpoint's config.json does not state its sizes.
+    None where the checkpoint's config.json does not state its sizes. `place`: where this machine is measured, if it has
+    to be.
     """
     shape = shape_of(Path(plan.base_checkpoint))
     if shape is None:
         return None
-    here = machine.here(settings.machine_file, plan.threads)
+    here = machine.here(settings.machine_file, plan.threads, place)
     question = with_room(Question(shape=shape, plan=plan, data=data, machine=here))
     return Expectation(question=question, estimate=estimate(question))
 
@@ -81,26 +98,9 @@ def learn(file: Path, said: Mapping[str, Any], finished: Finished) -> None:
         machine.learn(file, said["kind"], took / plain * said["steps"] / finished.steps)
 
 
-def expect_file(
-    settings: Settings,
-    model: FoundationModel,
-    checkpoint: Checkpoint,
-    hyperparameters: Hyperparameters,
-    statistics: RowStatistics,
-) -> Expectation | None:
-    """What a job on a file here would take: as `expect`, before there is a job."""
-    plan = TrainingPlan(
-        job_id="",
-        objective="fine_tuning",
-        base_checkpoint=str(checkpoint.path),
-        training_rows="",
-        epochs=hyperparameters.epoch_count,
-        batch_size=hyperparameters.batch_size,
-        learning_rate=hyperparameters.learning_rate,
-        lora=checkpoint.applied(model, hyperparameters).lora,
-        threads=planning.threads(settings),
-    )
-    return expect(settings, plan, Data(training=statistics))
+def expect_file(settings: Settings, asked: planning.Asked, statistics: RowStatistics) -> Expectation | None:
+    """What a job on a file here would take, validation apart: as `expect`, before there is a job."""
+    return expect(settings, planning.plan_of(settings, asked), Data(training=statistics))
 
 
 def shape_of(checkpoint: Path) -> ModelShape | None:

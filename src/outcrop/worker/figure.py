@@ -22,6 +22,7 @@ TITLE_SIZE, LABEL_SIZE, TICK_SIZE = 19, 15, 13
 TICKS = 6
 MOST_EPOCH_MARKS = 12
 SMOOTHED_SHARE = 20  # the smoothed line is the mean over a twentieth of the run
+FLAT = 1e-9  # losses that differ by less, relative to their size, are drawn as equal: no tick could tell them apart
 PIXELS_A_POINT = 1.0  # more points than pixels cannot be seen: of each pixel the lowest and highest are kept
 
 Anchor = Literal["start", "middle", "end"]
@@ -109,7 +110,8 @@ def ticks(lowest: float, highest: float, most: int = TICKS) -> list[float]:
 
 def _axes(losses: Sequence[float], steps: int) -> _Axes:
     lowest, highest = (min(losses), max(losses)) if losses else (0.0, 1.0)
-    room = (highest - lowest) * 0.06 or max(abs(highest), 1.0) * 0.05
+    size = max(abs(highest), 1.0)
+    room = size * 0.05 if highest - lowest < FLAT * size else (highest - lowest) * 0.06
     return _Axes(steps=steps, lowest=max(0.0, lowest - room), highest=highest + room)
 
 

@@ -30,7 +30,19 @@ from outcrop.domain.states import JobStatus, Phase, PhaseStatus
 from outcrop.sealed.writer import sync_folder
 from outcrop.store import jobs
 from outcrop.store.jobs import ClaimedJob, LeaseLost, Outcome
-from outcrop.worker import artifacts, data, estimating, gate, generation, launch, planning, questions, room, succession
+from outcrop.worker import (
+    artifacts,
+    data,
+    estimating,
+    gate,
+    generation,
+    launch,
+    machine,
+    planning,
+    questions,
+    room,
+    succession,
+)
 from outcrop.worker.ground import WorkerGround, key_context
 from outcrop.worker.lease import Closing, Lease, Lost, StopRequested
 from outcrop.worker.metrics import CSV, MetricsFiles
@@ -238,11 +250,14 @@ class _Attempt:
             self._note({"event": "generation_metrics", **generation.means(rows)})
 
     def _with_room(self, plan: TrainingPlan, rows: data.WrittenRows) -> TrainingPlan:
-        """The plan as it fits, and what it takes, said. Raises JobFailure where there certainly is no room for it."""
-        expected = estimating.expect(self.ground.settings, plan, estimating.data_of(rows))
+        """The plan as it fits, and what it takes, said. Raises JobFailure where there never is room for it here."""
+        settings = self.ground.settings
+        place = machine.Place(records=settings.processes_folder, log=self.log, check=self.lease.check)
+        expected = estimating.expect(settings, plan, estimating.data_of(rows), place)
         if expected is None:
             return plan
         self._say_estimate({"estimated": expected.estimate.to_dict()})
+        LOG.info("job %s: %s", self.job.id, expected.in_words())
         expected.require_room()
         return expected.question.plan
 
@@ -254,8 +269,9 @@ class _Attempt:
         return found
 
     def _grade(self, expected: dict[str, Any], finished: Finished, trained_tokens: int) -> None:
-        self._say_estimate(grade(expected, finished, trained_tokens))
-        if self.job.attempts == 1:  # a run that went on from a checkpoint did not take what a whole one takes
+        resumed = self.job.attempts > 1  # a run that went on from a checkpoint did not take what a whole one takes
+        self._say_estimate(grade(expected, finished, trained_tokens, resumed=resumed))
+        if not resumed:
             estimating.learn(self.ground.settings.machine_file, expected, finished)
 
     def _say_estimate(self, said: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Memory of this machine, as far as a job may have it. Knows no job and no card.
+"""Memory of this machine: what is free now, and the most that a job could ever have. Knows no job and no card.
 
 A container's limit counts, as its own root control group states it (version 2, or version 1's memory controller);
 limits of groups between a process and that root, as systemd sets them, are not read.
@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 
 GROUPS = Path("/sys/fs/cgroup")
+# What Outcrop's own server and worker take beside a job: 64 MB and 90 MB loaded, and room to work in.
+RESERVED_BYTES = 300_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,12 @@ def free_memory(groups: Path = GROUPS) -> int:
     """Bytes that a new process may take now; pages of files give way to it and count as free."""
     free = int(psutil.virtual_memory().available)
     return min([free, *(limit - used for limit, used in _limits(groups))])
+
+
+def most_memory(groups: Path = GROUPS) -> int:
+    """Bytes that a process could have if nothing else ran here but Outcrop's server and worker."""
+    whole = int(psutil.virtual_memory().total)
+    return max(0, min([whole, *(limit for limit, _ in _limits(groups))]) - RESERVED_BYTES)
 
 
 def _limits(groups: Path) -> list[tuple[int, int]]:

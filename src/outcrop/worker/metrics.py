@@ -4,6 +4,7 @@ One stream of events makes them all: the CSV files, the progress that a live vie
 """
 
 import json
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -17,6 +18,7 @@ from outcrop.worker.progress import Progress
 WRITE_EVERY = timedelta(seconds=2)
 DRAW_EVERY = timedelta(seconds=10)
 WRITING_SHARE = 20  # files are put whole: long ones less often, so that writing takes a twentieth of the time at most
+LOG = logging.getLogger(__name__)
 CSV, JSON, SVG, PNG = "text/csv", "application/json", "image/svg+xml", "image/png"
 
 
@@ -75,9 +77,14 @@ class MetricsFiles:
     def _draw(self) -> None:
         validations = [*self._before, *self._validations]
         title = f"{self._access.job.name}: loss"
-        figure = loss_figure(title, self._steps, validations, self.progress.steps)
-        self._put(artifacts.CURVE_SVG, drawn.svg(figure), SVG)
-        self._put(artifacts.CURVE_PNG, drawn.png(figure), PNG)
+        try:
+            figure = loss_figure(title, self._steps, validations, self.progress.steps)
+            files = ((artifacts.CURVE_SVG, drawn.svg(figure), SVG), (artifacts.CURVE_PNG, drawn.png(figure), PNG))
+        except Exception:  # whatever a drawing stumbles over is no reason to end a training
+            LOG.exception("the curves of job %s cannot be drawn", self._access.job.id)
+            return
+        for name, content, content_type in files:
+            self._put(name, content, content_type)
 
     def _paced(self, work: Callable[[], None], every: timedelta) -> datetime:
         """Do it; answers when to do it again."""

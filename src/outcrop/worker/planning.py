@@ -1,12 +1,13 @@
 """From a job's row to the plan of its training child. Knows nothing of how the child works."""
 
 import os
+from dataclasses import dataclass, replace
 
 from outcrop import families
 from outcrop.config import Settings
 from outcrop.domain.errors import Fault, JobFailure
 from outcrop.domain.plan import Objective, TrainingPlan
-from outcrop.families import AppliedHyperparameters
+from outcrop.families import Checkpoint, CustomizationType, FoundationModel, Hyperparameters
 from outcrop.store import models
 from outcrop.store.jobs import Job
 from outcrop.store.models import CustomModel
@@ -21,22 +22,46 @@ OBJECTIVES: dict[str, Objective] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is asked for, as far as it does not depend on data. `whole_parent`: on a custom model of whole weights."""
+
+    model: FoundationModel
+    checkpoint: Checkpoint
+    kind: CustomizationType
+    hyperparameters: Hyperparameters
+    whole_parent: bool = False
+
+
 def make_plan(ground: WorkerGround, job: Job, rows: WrittenRows) -> TrainingPlan:
     """What the child is to do: the family's hyperparameters in the checkpoint's terms."""
     model, checkpoint = base_of(ground, job)
     stated = families.check_hyperparameters(model, kind_of(job), job.hyperparameters)
-    applied = checkpoint.applied(model, stated)
     parent = parent_of(ground, job)
-    return TrainingPlan(
+    whole = parent is not None and ground.settings.whole_weights_file(parent.job_id).exists()
+    asked = Asked(model=model, checkpoint=checkpoint, kind=kind_of(job), hyperparameters=stated, whole_parent=whole)
+    return replace(
+        plan_of(ground.settings, asked),
         job_id=job.id,
-        objective=OBJECTIVES[job.customization_type],
-        base_checkpoint=str(checkpoint.path),
         training_rows=str(rows.training),
         validation_rows=tuple(str(path) for path in rows.validation),
         truncated_rows=rows.summary.truncated_rows,
         skipped_rows=rows.summary.skipped_rows,
         empty_answers=rows.summary.empty_answers,
         parent=None if parent is None else str(ground.model_folder(parent.job_id)),
+    )
+
+
+def plan_of(settings: Settings, asked: Asked) -> TrainingPlan:
+    """What any job with these hyperparameters does, before it has rows, a parent and a name."""
+    stated, checkpoint = asked.hyperparameters, asked.checkpoint
+    applied = checkpoint.applied(asked.model, stated)
+    exact = applied.lora is None or asked.whole_parent  # whole weights are in the result, which stay float32
+    return TrainingPlan(
+        job_id="",
+        objective=OBJECTIVES[asked.kind],
+        base_checkpoint=str(checkpoint.path),
+        training_rows="",
         epochs=stated.epoch_count,
         batch_size=stated.batch_size,
         learning_rate=applied.learning_rate,
@@ -47,22 +72,17 @@ def make_plan(ground: WorkerGround, job: Job, rows: WrittenRows) -> TrainingPlan
         keep_best=stated.early_stopping is not None if stated.keep_best is None else stated.keep_best,
         lora=applied.lora,
         quantization=applied.quantization,
-        precision=stated.precision or choose(checkpoint, hardware(ground.settings), _exact(ground, applied, parent)),
+        precision=stated.precision or choose(checkpoint, hardware(settings), exact),
         seed=stated.seed,
         generation_sample=stated.generation_sample,
         checkpoint_every_s=stated.checkpoint_every_s,
-        threads=threads(ground.settings),
+        threads=threads(settings),
     )
 
 
 def hardware(settings: Settings) -> Hardware:
     """What a training child will compute on: asked once of a process with torch, as for estimates."""
     return Hardware.of(machine.here(settings.machine_file, threads(settings)).card)
-
-
-def _exact(ground: WorkerGround, applied: AppliedHyperparameters, parent: CustomModel | None) -> bool:
-    """Whether whole weights are in the result, which stay float32."""
-    return applied.lora is None or (parent is not None and ground.settings.whole_weights_file(parent.job_id).exists())
 
 
 def threads(settings: Settings) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from outcrop.domain.events import Event, Finished, Started, Step, Validation
+from outcrop.domain.events import Event, Finished, Resumed, Started, Step, Validation
 
 WINDOW_S = 30.0  # the speed is that of the last half minute: steady enough to read, quick to tell a change
 SPEED_DIGITS = 1
@@ -14,7 +14,10 @@ SPEED_DIGITS = 1
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """A run so far. `expected_s` is its estimate, which counts until there is a speed."""
+    """A run so far. `expected_s` is its estimate, which counts until there is a speed.
+
+    `resumed_steps` were done by an earlier attempt: that they are told again is not speed.
+    """
 
     expected_s: float | None = None
     began: datetime | None = None
@@ -24,6 +27,7 @@ class Progress:
     trained_tokens: int = 0
     validations: dict[int, Validation] = field(default_factory=dict)
     finished: Finished | None = None
+    resumed_steps: int = 0
     _recent: deque[tuple[datetime, int, int]] = field(default_factory=deque)
 
     def take(self, event: Event, now: datetime) -> None:
@@ -33,6 +37,8 @@ class Progress:
             case Started():
                 self.steps = event.steps
                 self._mark(now)
+            case Resumed():
+                self.resumed_steps = event.step
             case Step():
                 self.last = event
                 self.trained_tokens += event.tokens
@@ -63,7 +69,8 @@ class Progress:
             return (self.steps - self.steps_done) / speed[0]
         if self.expected_s is None or self.began is None or self.updated is None:
             return None
-        return max(0.0, self.expected_s - (self.updated - self.began).total_seconds())
+        expected_s = self.expected_s * (1 - self.resumed_steps / max(1, self.steps))
+        return max(0.0, expected_s - (self.updated - self.began).total_seconds())
 
     def to_dict(self, job: str, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The progress artifact: every number computed, null where there is none yet."""
@@ -85,6 +92,8 @@ class Progress:
         }
 
     def _mark(self, now: datetime) -> None:
+        if self.steps_done <= self.resumed_steps:  # the window begins where new work does
+            self._recent.clear()
         self._recent.append((now, self.steps_done, self.trained_tokens))
         while len(self._recent) > 2 and (now - self._recent[1][0]).total_seconds() >= WINDOW_S:
             self._recent.popleft()
