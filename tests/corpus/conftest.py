@@ -13,6 +13,7 @@ from outcrop import corpus
 from outcrop.families import MODELS, Counts, record_format
 from outcrop.text import Tokenizer
 
+BEYOND = "<tool>"  # added to the tokenizer with an id that the weights have no row for
 KINDS = {
     "nova": ("amazon.nova-micro-v1:0", "FINE_TUNING"),
     "claude": ("anthropic.claude-haiku-4-5-20251001", "FINE_TUNING"),
@@ -86,7 +87,9 @@ def _checkpoint(folder: Path, before: str = "") -> Path:
         vocab_size=300, special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
     library.train_from_iterator(["user assistant system"], trainer)
+    library.add_tokens([BEYOND])
     library.save(str(folder / "tokenizer.json"))
+    (folder / "config.json").write_text(json.dumps({"vocab_size": library.get_vocab_size() - 1}))
     template = before + (
         "{{ bos_token }}{% for m in messages %}{{ m.role }}: {{ m.content }}<|end|>{% endfor %}"
         "{% if add_generation_prompt %}assistant: {% endif %}"

@@ -197,3 +197,9 @@ def test_a_row_that_the_checkpoints_template_refuses_is_named(check, tokenizer_w
     assert report.bad_rows == report.problem_count == 1
     assert "train.jsonl:2" in report.failure_message() and "no system here" in report.failure_message()
     assert SECRET not in report.failure_message()
+
+
+def test_a_row_with_a_token_that_the_weights_do_not_know_is_named(check, tokenizer):
+    report = check.rules(RULES, ROW, {"prompt": "a <tool>", "completion": "b"}, tokenizer=tokenizer)
+    (problem,) = report.problems
+    assert problem.place == "train.jsonl:2:1" and "the token <tool>" in problem.what

@@ -21,6 +21,7 @@ TEMPLATE = (
 )
 SPECIAL = ["<|bos|>", "<|eos|>", "<|im_start|>", "<|im_end|>"]
 VOCABULARY = 320
+BEYOND_SPECIAL, BEYOND = "<|extra|>", "<tool>"  # added to the tokenizer with ids that the weights have no rows for
 CONTEXT = 192
 ADAPTERS = ("a", "b", "c")
 RANK, ALPHA = 4, 8
@@ -39,6 +40,9 @@ def write_tokenizer(folder: Path) -> None:
         vocab_size=VOCABULARY, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
     )
     library.train_from_iterator(["the quick brown fox jumps over the lazy dog user assistant system"] * 9, trainer)
+    library.add_special_tokens([f"<|{number}|>" for number in range(library.get_vocab_size(), VOCABULARY)])
+    library.add_special_tokens([BEYOND_SPECIAL])
+    library.add_tokens([BEYOND])
     library.save(str(folder / "tokenizer.json"))
     about = {"bos_token": "<|bos|>", "eos_token": "<|eos|>", "chat_template": TEMPLATE}
     (folder / "tokenizer_config.json").write_text(json.dumps(about))

@@ -155,6 +155,9 @@ def test_a_last_turn_can_be_continued(engine: Engine) -> None:
         ({"prompt": "x", "n": 2}, 400, "`n`"),
         ({"prompt": 7}, 400, "prompt"),
         ({"prompt": [100_000]}, 400, "Tokens go from"),
+        ({"prompt": [320]}, 400, "Tokens go from 0 to 319"),
+        ({"prompt": "fox <tool>"}, 400, "the token <tool>"),
+        ({"prompt": "<|extra|> fox"}, 400, "the token <|extra|>"),
         ({"prompt": [5] * 192}, 400, "192 tokens"),
         ({"prompt": []}, 400, "0 tokens"),
     ],
@@ -165,6 +168,14 @@ def test_what_cannot_be_answered_is_refused_in_words(
     answer = post(engine, "/v1/completions", **body)
     assert answer.status_code == status
     assert told in answer.json()["error"]["message"]
+
+
+def test_a_token_that_the_weights_do_not_know_is_refused_in_a_chat_and_breaks_no_other_answer(engine: Engine) -> None:
+    answer = post(engine, "/v1/chat/completions", messages=[{"role": "user", "content": "a <tool>"}])
+    assert answer.status_code == 400
+    assert "the token <tool>, which the checkpoint's tokenizer knows and its weights do not" in answer.text
+    spelled = [{"role": "user", "content": "<|extra|>"}]  # in a chat, plain text
+    assert post(engine, "/v1/chat/completions", messages=spelled, max_tokens=1).status_code == 200
 
 
 def test_a_body_that_is_no_json_is_refused(engine: Engine) -> None:

@@ -109,3 +109,15 @@ def test_a_llama_with_biases_goes_through_transformers(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(PEBBLE, tmp_path / "biased"))
     about(folder, lambda config: config | {"attention_bias": True})
     assert examine(folder) == []
+
+
+def test_a_template_with_a_token_that_the_weights_do_not_know_is_refused(qwen: Path) -> None:
+    library = Library.from_file(str(qwen / "tokenizer.json"))
+    library.add_tokens(["<turn>"])
+    rows = library.get_vocab_size() - 1
+    library.save(str(qwen / "tokenizer.json"))
+    about(qwen, lambda config: config | {"vocab_size": rows})
+    assert examine(qwen) == []
+    (qwen / "chat_template.jinja").write_text("<turn>" + CHAT_ML)
+    with pytest.raises(CheckpointError, match="the token <turn>"):
+        examine(qwen)

@@ -137,7 +137,6 @@ def test_an_expired_lease_is_taken_over_and_the_old_owner_can_change_nothing(
         lambda: jobs.note(database, old, {"event": "late"}),
         lambda: jobs.set_data_key(database, old, b"key"),
         lambda: jobs.set_estimate(database, old, {"estimated": {}}),
-        lambda: jobs.record_metrics(database, old, 1.0, ()),
         lambda: jobs.release(database, old),
         lambda: jobs.settle(database, old, jobs.Outcome(status=JobStatus.COMPLETED), late),
     ]
@@ -281,15 +280,6 @@ def test_a_phase_keeps_the_time_it_began(database: Database, queue: Queue, noon:
         "lastModifiedTime": (noon + LATER).timestamp(),
     }
     assert phases["trainingDetails"] == {"status": "NotStarted"}
-
-
-def test_losses_are_kept_where_they_were_not_computed_again(database: Database, queue: Queue, noon: datetime) -> None:
-    queue()
-    claimed = claimed_by(database, "one", noon)
-    jobs.record_metrics(database, claimed, 2.0, (3.0,))
-    jobs.record_metrics(database, claimed, 1.0, ())
-    settled = jobs.settle(database, claimed, jobs.Outcome(status=JobStatus.COMPLETED), noon)
-    assert (settled.training_loss, settled.validation_losses) == (1.0, [3.0])
 
 
 def test_an_illegal_move_is_our_mistake_and_changes_nothing(database: Database, queue: Queue, noon: datetime) -> None:

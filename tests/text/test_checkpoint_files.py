@@ -38,6 +38,16 @@ def test_a_template_comes_in_several_forms(tmp_path: Path, template, wanted):
     assert read_files(tmp_path).template == "own"
 
 
+@pytest.mark.parametrize(
+    ("config", "rows"),
+    [({"vocab_size": 9}, 9), ({"text_config": {"vocab_size": 8}}, 8), ({"text_config": 7}, None), ({}, None)],
+)
+def test_how_many_tokens_the_weights_know_is_read(tmp_path: Path, config, rows):
+    (tmp_path / "tokenizer.json").write_text("{}")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert read_files(tmp_path).rows == rows
+
+
 def test_end_tokens_come_from_the_generation_settings(tmp_path: Path):
     (tmp_path / "tokenizer.json").write_text("{}")
     for value, wanted in ((3, (3,)), ([3, 4], (3, 4)), (None, ()), (True, ()), (["x"], ())):

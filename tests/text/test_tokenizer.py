@@ -164,3 +164,37 @@ def test_an_unknown_named_token_is_refused(folder, tmp_path):
     (tmp_path / "tokenizer_config.json").write_text('{"bos_token": "<|nowhere|>"}')
     with pytest.raises(CheckpointError, match="bos_token is not in its vocabulary"):
         Tokenizer.load(tmp_path)
+
+
+@pytest.fixture
+def short(folder: Path, tmp_path: Path) -> Tokenizer:
+    """A tokenizer of a checkpoint whose weights end before the token that was added to it last: <think>."""
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    size = Tokenizer.load(folder).vocabulary_size
+    (tmp_path / "config.json").write_text(json.dumps({"vocab_size": size - 1}))
+    return Tokenizer.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda it: it.render(turns("a", "<think>")),
+        lambda it: it.render(Completion(prompt="<think>", completion="a")),
+        lambda it: it.render(Completion(prompt="a", completion="b<think>")),
+        lambda it: it.render(Passage(text="a <think> b")),
+        lambda it: it.render_raw_prompt("<think>"),
+        lambda it: it.render_chat([{"role": "user", "content": "<think>"}]),
+        lambda it: it.render_chat([{"role": "assistant", "content": "<think>"}], continue_final_message=True),
+    ],
+)
+def test_text_with_a_token_that_the_weights_do_not_know_is_refused_with_its_spelling(tokenizer, short, use):
+    use(tokenizer)
+    with pytest.raises(CheckpointError, match=f"token <think>, .* they know {short.known_size} tokens"):
+        use(short)
+
+
+def test_other_text_of_such_a_checkpoint_is_as_ever(tokenizer, short):
+    record = turns("think", "a < b > c")
+    assert short.render(record) == tokenizer.render(record)
+    assert short.known_size == tokenizer.known_size - 1 == tokenizer.vocabulary_size - 1

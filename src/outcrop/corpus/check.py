@@ -128,7 +128,7 @@ class _Check:
         try:
             rendered = self.options.tokenizer.render(record)
         except CheckpointError as error:  # a template that takes no system prompt, say: a matter of this row
-            self._bad([Finding((), str(error), "write the record as the checkpoint's template takes it", column=1)])
+            self._bad([Finding((), str(error), "write the record as the checkpoint takes it", column=1)])
             return
         size, most = len(rendered.ids), self.rules.tokens_per_record
         if size > most:

@@ -13,14 +13,18 @@ class Prompts:
     def raw(self, prompt: str | list[int]) -> list[int]:
         """A raw prompt. Special tokens that it spells count: whoever writes raw prompts writes the template too.
 
-        It begins with bos exactly once, spelled or not. Tokens are taken as they are. Raises ValueError.
+        It begins with bos exactly once, spelled or not. Tokens are taken as they are. Raises ValueError, and
+        CheckpointError for a token that the weights do not know.
         """
         if isinstance(prompt, list):
             return self._checked(prompt)
         return self._tokenizer.render_raw_prompt(prompt)
 
     def chat(self, asked: ChatAsked | TokenizeAsked) -> list[int]:
-        """A conversation in the checkpoint's template. Special tokens that it spells are plain text."""
+        """A conversation in the checkpoint's template. Special tokens that it spells are plain text.
+
+        Raises CheckpointError for a token that the weights do not know.
+        """
         assert isinstance(asked.messages, list)
         return self._tokenizer.render_chat(
             [_as_dict(message) for message in asked.messages],
@@ -43,7 +47,7 @@ class Prompts:
         return self._tokenizer.decode_all([token])
 
     def _checked(self, tokens: list[int]) -> list[int]:
-        size = self._tokenizer.vocabulary_size
+        size = self._tokenizer.known_size
         if any(not 0 <= token < size for token in tokens):
             raise ValueError(f"Tokens go from 0 to {size - 1}.")
         return tokens

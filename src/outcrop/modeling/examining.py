@@ -6,6 +6,7 @@ from outcrop.domain.conversation import Conversation, Message
 from outcrop.domain.errors import CheckpointError
 from outcrop.modeling.config import LlamaConfig, is_plain_llama, read_config
 from outcrop.text import Tokenizer
+from outcrop.text.checkpoint_files import vocabulary_rows
 
 NO_TEMPLATE = "It has no chat template: it takes prompts and plain text, not conversations."
 EXPERTS = (
@@ -47,9 +48,7 @@ def _rows_of_another(folder: Path) -> int:
     from outcrop.modeling.transformers_library import require_supported
 
     require_supported(folder)
-    raw = read_config(folder)
-    text = raw.get("text_config")
-    rows = raw.get("vocab_size") or (text.get("vocab_size") if isinstance(text, dict) else None)
-    if not isinstance(rows, int):
+    rows = vocabulary_rows(read_config(folder))
+    if rows is None:
         raise CheckpointError(f"The config.json of {folder} does not say its vocab_size.")
     return rows

@@ -1,6 +1,7 @@
 """The files of a checkpoint that say how text becomes tokens, read and checked. Knows nothing of what they mean."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,23 +13,36 @@ _NAMED = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenizerFiles:
-    """`tokenizer` is tokenizer.json's text; `eos_ids` come from generation_config.json, or else from config.json."""
+    """`tokenizer` is tokenizer.json's text; `eos_ids` come from generation_config.json, or else from config.json.
+
+    `rows`: how many tokens the weights know, by config.json; None where it does not say.
+    """
 
     tokenizer: str
     template: str | None
     named_tokens: dict[str, str]
     eos_ids: tuple[int, ...] = ()
+    rows: int | None = None
 
 
 def read_files(folder: Path) -> TokenizerFiles:
     """The tokenizer's files in `folder`. Raises CheckpointError where one is missing or damaged."""
     config = _json_object(folder / "tokenizer_config.json") or {}
+    model = _json_object(folder / "config.json") or {}
     return TokenizerFiles(
         tokenizer=_tokenizer(folder / "tokenizer.json"),
         template=_template(folder, config),
         named_tokens={name: text for name in _NAMED if (text := _token_text(config.get(name))) is not None},
-        eos_ids=_eos_ids(_json_object(folder / "generation_config.json") or _json_object(folder / "config.json") or {}),
+        eos_ids=_eos_ids(_json_object(folder / "generation_config.json") or model),
+        rows=vocabulary_rows(model),
     )
+
+
+def vocabulary_rows(config: Mapping[str, Any]) -> int | None:
+    """How many tokens the weights with this config.json know; None where it does not say."""
+    text = config.get("text_config")
+    said = config.get("vocab_size") or (text.get("vocab_size") if isinstance(text, dict) else None)
+    return said if isinstance(said, int) else None
 
 
 def _tokenizer(path: Path) -> str:

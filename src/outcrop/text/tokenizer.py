@@ -39,7 +39,10 @@ class Tokenizer:
         self.bos_id = self._named(files, "bos_token")
         self.eos_id = self._named(files, "eos_token")
         self.vocabulary_size: int = self._control.get_vocab_size(with_added_tokens=True)
-        # Without what was added to it: a padding token beyond the weights' rows is met in no text.
+        # The weights have no row for these. A padding token is met in no text; where another is, the text is refused.
+        self._unknown = {} if files.rows is None else self._vocabulary.added_from(files.rows)
+        self.known_size = self.vocabulary_size if files.rows is None else min(self.vocabulary_size, files.rows)
+        # Without what was added to it.
         self.plain_vocabulary_size: int = self._control.get_vocab_size(with_added_tokens=False)
         self.stop_ids = self._stop_ids(files)
         self.has_template = self._template is not None
@@ -74,10 +77,11 @@ class Tokenizer:
     def render_raw_prompt(self, prompt: str) -> list[int]:
         """A prompt as a prompt/completion model is asked and taught: bos exactly once, then the text.
 
-        Special tokens spelled in it count: whoever writes raw prompts writes the template.
+        Special tokens spelled in it count: whoever writes raw prompts writes the template. Raises CheckpointError for
+        one that the weights do not know.
         """
         tokens, bos = self.encode(prompt, special=True), self._bos()
-        return tokens if tokens[:1] == bos else [*bos, *tokens]
+        return self._known(tokens if tokens[:1] == bos else [*bos, *tokens])
 
     def render_prompt(self, conversation: Conversation) -> list[int]:
         """A conversation up to where its next answer begins; a last turn of the assistant is continued."""
@@ -90,18 +94,28 @@ class Tokenizer:
     ) -> list[int]:
         """Messages as Hugging Face's `apply_chat_template` renders them, but for control tokens that a user spelled.
 
-        With `continue_final_message` the last message is the beginning of the answer.
+        With `continue_final_message` the last message is the beginning of the answer. Raises CheckpointError for a
+        token that the weights do not know.
         """
         guarded = self._guard.messages(messages)
         if not continue_final_message:
-            return self._encode_guarded(self._chat(guarded, add_generation_prompt))
+            return self._known(self._encode_guarded(self._chat(guarded, add_generation_prompt)))
         *before, last = guarded
-        return self._encode_guarded(self._chat(before, True)) + self._encode_guarded(str(last["content"]))
+        prompt = self._encode_guarded(self._chat(before, True))
+        return self._known(prompt + self._encode_guarded(str(last["content"])))
 
     # Records
 
     def render(self, record: Record) -> Rendered:
-        """A training record as tokens, with the mask of what is learnt. The one mask of the whole program."""
+        """A training record as tokens, with the mask of what is learnt. The one mask of the whole program.
+
+        Raises CheckpointError for a token that the weights do not know.
+        """
+        rendered = self._render(record)
+        self._known(rendered.ids)
+        return rendered
+
+    def _render(self, record: Record) -> Rendered:
         match record:
             case Conversation():
                 return self._render_conversation(record)
@@ -165,6 +179,16 @@ class Tokenizer:
         return spans[0]
 
     # Below: the small parts
+
+    def _known(self, ids: list[int]) -> list[int]:
+        """The same tokens. Raises CheckpointError for one that the weights have no row for."""
+        if self._unknown and not self._unknown.keys().isdisjoint(ids):
+            spelled = next(self._unknown[token] for token in ids if token in self._unknown)
+            raise CheckpointError(
+                f"the text has the token {spelled}, which the checkpoint's tokenizer knows and its weights do not: "
+                f"they know {self.known_size} tokens"
+            )
+        return ids
 
     def _chat(self, messages: ChatMessages, add_generation_prompt: bool) -> str:
         if self._template is None:

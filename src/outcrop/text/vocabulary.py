@@ -15,11 +15,16 @@ class Vocabulary:
     def __init__(self, library: Library, definition: str) -> None:
         added = library.get_added_tokens_decoder()
         self.special: dict[str, int] = {token.content: id_ for id_, token in added.items() if token.special}
+        self._added = {id_: token.content for id_, token in added.items()}
         self.special_ids = frozenset(self.special.values())
         self.token_bytes: list[bytes] | None = None
         if _decodes_bytes(json.loads(definition).get("decoder")):
             plain = {id_: token.content for id_, token in added.items() if not token.special}
             self.token_bytes = [self._bytes_of(library, id_, plain) for id_ in range(_end_of_ids(library))]
+
+    def added_from(self, first: int) -> dict[int, str]:
+        """Tokens that were added to it with ids from `first` on, with their spelling."""
+        return {id_: spelling for id_, spelling in self._added.items() if id_ >= first}
 
     def _bytes_of(self, library: Library, token_id: int, plain: dict[int, str]) -> bytes:
         if token_id in self.special_ids:

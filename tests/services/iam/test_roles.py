@@ -127,8 +127,9 @@ def test_a_role_may_what_its_policies_say_together(iam: Any, read: str) -> None:
     iam("AttachRolePolicy", RoleName="trainer", PolicyArn="arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess")
     iam("PutRolePolicy", RoleName="trainer", PolicyName="i", PolicyDocument=read.replace("Get", "Put"))
     with iam.call.ground.database.read() as connection:
-        documents = identities.role_documents(connection, "trainer")
-        assert identities.role_documents(connection, "nobody") == []
+        role = identities.find(connection, identities.Kind.ROLE, "trainer")
+        assert role is not None
+        documents = identities.documents(connection, role)
     actions = [str(document["Statement"]) for document in documents]
     assert len(actions) == 3
     assert "s3:PutObject" in actions[-1]

@@ -27,7 +27,6 @@ from outcrop.store.identities.permissions import (
     inline_names,
     papers_of,
     put_inline,
-    role_documents,
 )
 from outcrop.store.identities.policies import (
     ManagedPolicy,
@@ -108,7 +107,6 @@ __all__ = [
     "papers_of",
     "policies",
     "put_inline",
-    "role_documents",
     "set_access_key_status",
     "set_default_version",
     "tag_policy",

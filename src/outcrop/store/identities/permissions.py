@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from outcrop.domain.errors import Fault
-from outcrop.store.identities.entities import Entity, Kind, find
+from outcrop.store.identities.entities import Entity, Kind
 from outcrop.store.identities.policies import default_document, find_policy
 from outcrop.store.identities.tables import ATTACHMENTS, INLINE_POLICIES, SESSIONS
 
@@ -94,12 +94,6 @@ def delete_inline(connection: sa.Connection, entity: Entity, policy_name: str) -
 
 
 # ---- all documents of an identity
-
-
-def role_documents(connection: sa.Connection, role_name: str) -> list[Document]:
-    """What a role's attached and inline policies say; nothing where there is no such role."""
-    role = find(connection, Kind.ROLE, role_name)
-    return [] if role is None else documents(connection, role)
 
 
 def documents(connection: sa.Connection, entity: Entity) -> list[Document]:

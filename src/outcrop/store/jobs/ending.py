@@ -31,18 +31,9 @@ def ending(job: Job, outcome: Outcome, now: datetime) -> dict[str, Any]:
         "ended_at": now,
         "modified_at": now,
         "lease_until": None,
-        **metrics(outcome.training_loss, outcome.validation_losses),
+        "training_loss": outcome.training_loss,
+        "validation_losses": list(outcome.validation_losses),
     }
-
-
-def metrics(training_loss: float | None, validation_losses: tuple[float, ...]) -> dict[str, Any]:
-    """The columns of computed losses; what was not computed leaves what is there."""
-    found: dict[str, Any] = {}
-    if training_loss is not None:
-        found["training_loss"] = training_loss
-    if validation_losses:
-        found["validation_losses"] = list(validation_losses)
-    return found
 
 
 def moved(phases: Phases, phase: Phase, status: PhaseStatus, now: datetime) -> Phases:

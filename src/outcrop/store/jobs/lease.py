@@ -15,7 +15,7 @@ from outcrop.domain.errors import OutcropError
 from outcrop.domain.states import JobStatus, ModelStatus, Phase, PhaseStatus, may_move
 from outcrop.store import models, tags
 from outcrop.store.database import Database
-from outcrop.store.jobs.ending import Outcome, ending, metrics, moved
+from outcrop.store.jobs.ending import Outcome, ending, moved
 from outcrop.store.jobs.row import JOBS, NO_PHASES, UNFINISHED, Job, from_row
 
 
@@ -100,14 +100,6 @@ def set_estimate(database: Database, claimed: ClaimedJob, estimate: dict[str, An
     """Remember what is expected of the run or, once it has ended, how that was graded. Raises LeaseLost."""
     with database.write() as connection:
         _held(connection, claimed, estimate=estimate)
-
-
-def record_metrics(
-    database: Database, claimed: ClaimedJob, training_loss: float | None, validation_losses: tuple[float, ...]
-) -> None:
-    """Remember computed losses; `None` and an empty tuple leave what is there. Raises LeaseLost."""
-    with database.write() as connection:
-        _held(connection, claimed, **metrics(training_loss, validation_losses))
 
 
 def settle(
