@@ -1,13 +1,15 @@
 """`outcrop export` writes a model of this home out of its seal, server or not, and only where nothing lies."""
 
 import json
+import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from living import Outcrop, jsonl, make_role, nova_row, wait_for_job
+from living import Outcrop, await_that, jsonl, make_role, nova_row, wait_for_job
 
 pytestmark = [pytest.mark.xdist_group("cli"), pytest.mark.timeout(180)]
 REGION = "us-east-1"
@@ -96,4 +98,31 @@ def test_the_key_stands_in_no_command_line(
     assert run("export", "exported", "--home", outcrop.home, "--to", tmp_path / "adapter").status == 0
     ((command, given),) = seen
     key = given["input"].decode()
+    assert given["env"]["HF_HUB_OFFLINE"] == "1" and not any(name.startswith("AWS_") for name in given["env"])
     assert len(key) == 44 and not any(key in word for word in (*command, *given["env"].values()))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_an_export_that_is_cut_off_leaves_nothing_in_the_clear(
+    outcrop: Outcrop, model: dict[str, Any], tmp_path: Path, number: signal.Signals
+) -> None:
+    to = tmp_path / "out"
+    asked = ["export", "exported", "--home", str(outcrop.home), "--format", "merged", "--to", str(to)]
+    with subprocess.Popen([sys.executable, "-m", "outcrop.cli", *asked], start_new_session=True) as process:
+        await_that(lambda: list(tmp_path.glob(".out.*/model*.safetensors")), 60, "weights in the clear")
+        process.send_signal(number)
+    assert process.returncode != 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_from_before_there_were_probes_is_exported_with_a_warning(
+    outcrop: Outcrop, model: dict[str, Any], run: Any, tmp_path: Path
+) -> None:
+    (probes,) = (outcrop.home / "models").glob(f"{model['jobArn'][-12:]}/probes.json")
+    away = probes.rename(tmp_path / "probes.json")
+    try:
+        ended = run("export", "exported", "--home", outcrop.home, "--to", tmp_path / "adapter")
+    finally:
+        away.rename(probes)
+    assert ended.status == 0 and "warning: not examined" in ended.err
+    assert (tmp_path / "adapter" / "adapter_model.safetensors").exists()

@@ -3,6 +3,7 @@
 import io
 import json
 import stat
+import tempfile
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
@@ -41,10 +42,10 @@ def learn(job: Any, *parents: Any) -> Any:
 
 
 def request_of(job: Any, form: str, to: Path) -> Request:
-    plan = job.plan
-    return Request(
-        folder=str(job.out), job_id=plan.job_id, base=plan.base_checkpoint, format=form, to=str(to), name="mine"
-    )  # type: ignore[arg-type]  # one of the two
+    plan, about = job.plan, {"folder": str(job.out), "to": str(to), "name": "mine"}
+    to.parent.mkdir(parents=True, exist_ok=True)
+    part = tempfile.mkdtemp(dir=to.parent, prefix=".part-")
+    return Request(job_id=plan.job_id, base=plan.base_checkpoint, format=form, part=part, **about)  # type: ignore[arg-type]  # one of the two
 
 
 @torch.inference_mode()
@@ -203,8 +204,16 @@ def test_the_child_answers_in_json_and_never_says_its_key(adapter: Any, tmp_path
     asked, out = request_of(adapter, "peft", tmp_path / "out"), io.StringIO()
     key = b64encode(adapter.key).decode()
     assert main([json.dumps(asdict(asked))], io.StringIO(key), out) == 0
-    assert json.loads(out.getvalue())["own"]["mean"] < 1e-5
+    assert json.loads(out.getvalue())["parity"]["own"]["mean"] < 1e-5
     wrong, out = b64encode(bytes(32)).decode(), io.StringIO()
-    assert main([json.dumps(asdict(replace(asked, to=str(tmp_path / "more"))))], io.StringIO(wrong), out) == 1
+    assert main([json.dumps(asdict(request_of(adapter, "peft", tmp_path / "more")))], io.StringIO(wrong), out) == 1
     said = json.loads(out.getvalue())["error"]
     assert "cannot be read" in said and wrong not in said
+
+
+def test_a_model_from_before_there_were_probes_is_exported_and_says_that_it_was_not_examined(
+    adapter: Any, tmp_path: Path
+) -> None:
+    (adapter.out / PROBES_FILE).unlink()
+    assert export(request_of(adapter, "peft", tmp_path / "out"), adapter.key) is None
+    assert "It was not examined" in (tmp_path / "out" / "README.md").read_text()

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import random
 from collections.abc import Sequence
 from itertools import combinations
@@ -80,6 +81,8 @@ def test_a_job_that_asks_for_a_sample_has_base_and_custom_side_by_side(scene: An
     assert {row["custom_exact_match"] for row in found} == {"1"} and found[0]["custom_rouge_l"] == "1.000000"
     assert "quartz" not in text
     (told,) = [entry for entry in job.history if entry["event"] == "generation_metrics"]
+    progress = json.loads(scene.read(f"out/model-customization-job-{job.id}/training_artifacts/progress.json"))
+    assert told in progress["history"], "what `jobs show` reads tells it, too"
     assert (told["rows"], told["base_exact_match"], told["custom_exact_match"]) == (3, 0.0, 1.0)
 
 

@@ -180,6 +180,17 @@ def test_rows_that_an_earlier_attempt_prepared_are_used_and_what_is_damaged_is_m
     assert not scene.ground.work_folder(job.id).exists()
 
 
+def test_what_the_gate_will_ask_is_made_again_where_it_is_damaged_and_not_missed_after_the_training(scene: Any) -> None:
+    job = scene.queue("asked")
+    _run_until_rows_are_ready(scene)
+    kept = scene.ground.work_folder(job.id) / "prepared" / "questions.json"
+    kept.write_bytes(kept.read_bytes()[:-1])
+    attempts.run(scene.ground, scene.claim(), scene.closing)
+    job = scene.job("asked")
+    assert (job.status, job.failure_message) == (JobStatus.COMPLETED, None)
+    assert (job.history[0]["event"], job.history[0].get("phase")) == ("restarted", "validationDetails")
+
+
 def _run_until_rows_are_ready(scene: Any) -> None:
     """One attempt, that its worker hands back as soon as its training child runs."""
     claimed = scene.claim()

@@ -4,10 +4,15 @@ The decrypting, merging and examining is done by a child of the engine wing, whi
 """
 
 import base64
+import contextlib
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,12 +21,12 @@ import click
 from outcrop.cli.options import DEFAULT_REGION, home_option
 from outcrop.config import Settings
 from outcrop.domain import arn as arns
-from outcrop.domain import lifeline
 from outcrop.domain.errors import OutcropError
 from outcrop.store import models
 from outcrop.store.home import Home, open_home
 from outcrop.store.keys import Keys
 from outcrop.store.models import CustomModel
+from outcrop.worker import children
 from outcrop.worker.ground import key_context
 
 Format = Literal["peft", "merged"]
@@ -51,13 +56,10 @@ def export(home: Path, model: str, form: Format, to: Path | None, region: str) -
     found, key = _find(settings, model, region)
     target = _empty(to or Path(f"{found.name}-{form}"))
     _check_base(found)
-    parity = _run(settings, found, key, form, target)
+    with _ended_by_signals(), _part_of(target) as part:
+        parity = _run(_request(settings, found, form, target, part), key)
     click.echo(f"{target}")
-    click.echo(
-        f"read back, it answers as it was trained: {parity['own']['mean']:.1e} nats apart on average over "
-        f"{parity['count']} log-probabilities",
-        err=True,
-    )
+    click.echo(_said_of(parity), err=True)
     click.echo(f"warning: the weights in {target} are in the clear: whoever reads them has the model", err=True)
 
 
@@ -96,21 +98,51 @@ def _check_base(model: CustomModel) -> None:
         )
 
 
-def _run(settings: Settings, model: CustomModel, key: bytes, form: Format, target: Path) -> dict[str, Any]:
-    """What the child measured. Raises OutcropError with its words."""
-    request = {
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM and a closed terminal unwind as Ctrl-C does, so that what was begun is removed."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _part_of(target: Path) -> Iterator[Path]:
+    """A folder (0700) beside the target for what is not whole yet; gone at the end, if it did not become the target."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _request(settings: Settings, model: CustomModel, form: Format, target: Path, part: Path) -> dict[str, str]:
+    return {
         "folder": str(settings.models_folder / model.job_id),
         "job_id": model.job_id,
         "base": model.checkpoint,
         "format": form,
         "to": str(target),
+        "part": str(part),
         "name": model.name,
     }
+
+
+def _run(request: dict[str, str], key: bytes) -> dict[str, Any] | None:
+    """What the child measured; None where it had nothing to measure by. Raises OutcropError with its words."""
     ended = subprocess.run(
         [sys.executable, "-m", "outcrop.training.export", json.dumps(request)],
         input=base64.b64encode(key),
         stdout=subprocess.PIPE,
-        env={**os.environ, lifeline.PARENT: str(os.getpid())},
+        env=children.environment(os.cpu_count() or 1),
         check=False,
     )
     try:
@@ -119,4 +151,14 @@ def _run(settings: Settings, model: CustomModel, key: bytes, form: Format, targe
         raise OutcropError(f"the export ended with status {ended.returncode} and wrote nothing") from None
     if "error" in said:
         raise OutcropError(said["error"])
-    return said
+    parity: dict[str, Any] | None = said["parity"]
+    return parity
+
+
+def _said_of(parity: dict[str, Any] | None) -> str:
+    if parity is None:
+        return "warning: not examined: the model was made before Outcrop kept what a trained model answers"
+    return (
+        f"read back, it answers as it was trained: {parity['own']['mean']:.1e} nats apart on average over "
+        f"{parity['count']} log-probabilities"
+    )

@@ -1,6 +1,7 @@
 """`outcrop models`: which model ids there are, and what truly answers for each. Needs no server."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from outcrop.cli.options import home_option
 from outcrop.config import Settings
 from outcrop.domain.errors import CheckpointError, SettingsError
 from outcrop.families import Catalogue
+from outcrop.worker import children
 
 
 @click.group(invoke_without_command=True)
@@ -57,7 +59,9 @@ def map_(context: click.Context, home: Path, model_id: str, checkpoint: str) -> 
 def _examined(folder: Path) -> list[str]:
     """What the engine wing, which alone knows architectures, says of a checkpoint. Raises CheckpointError."""
     command = [sys.executable, "-m", "outcrop.modeling", str(folder.resolve())]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=children.environment(os.cpu_count() or 1)
+    )
     try:
         found = json.loads(ended.stdout)
     except ValueError as error:

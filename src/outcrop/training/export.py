@@ -7,9 +7,7 @@ read again and must answer as the model was trained; else nothing stays. Knows n
 import base64
 import json
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,6 +37,8 @@ COPIED = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.j
 class Request:
     """`folder`: the sealed model, bound to `job_id`. `base`: its checkpoint. `to`: an empty folder, or none yet.
 
+    `part`: an empty folder (0700) beside `to`, that becomes it in the end; whoever made it removes it if it does not.
+
     `name`: the model's, for its card.
     """
 
@@ -47,6 +47,7 @@ class Request:
     base: str
     format: Literal["peft", "merged"]
     to: str
+    part: str
     name: str
 
     @property
@@ -55,21 +56,18 @@ class Request:
         return Path(self.base)
 
 
-def export(request: Request, key: bytes) -> Parity:
-    """Writes the model into `request.to` (0700, its files 0600), whole and examined or not at all."""
+def export(request: Request, key: bytes) -> Parity | None:
+    """Writes the model into `request.to` (0700, its files 0600), whole and examined or not at all.
+
+    None for a model that was made before trainers left probes: there is nothing that it could be held against.
+    """
     sealed = ModelFolder(Path(request.folder), request.job_id, key)
-    probes = Probes.from_json(sealed.read(PROBES_FILE))
-    target = Path(request.to)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        _write(request, sealed, part)
-        parity = _examine(request, probes, part)
-        _write_private(part / "README.md", _card(request, parity).encode())
-        part.rename(target)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
+    probes = Probes.from_json(sealed.read(PROBES_FILE)) if sealed.has(PROBES_FILE) else None
+    part = Path(request.part)
+    _write(request, sealed, part)
+    parity = None if probes is None else _examine(request, probes, part)
+    _write_private(part / "README.md", _card(request, parity).encode())
+    part.rename(request.to)
     return parity
 
 
@@ -152,16 +150,24 @@ def _loaded(folder: Path) -> CausalModel:
     return load_model(folder, torch.float32, torch.device("cpu"))
 
 
-def _card(request: Request, parity: Parity) -> str:
+def _card(request: Request, parity: Parity | None) -> str:
     library = "peft" if request.format == "peft" else "transformers"
     kind = "A LoRA adapter on" if request.format == "peft" else "A whole checkpoint, in float32, made from"
     return (
         f"---\nbase_model: {json.dumps(request.base)}\nlibrary_name: {library}\n---\n# {request.name}\n\n"
         f"{kind} the checkpoint {request.base_folder.name}, customized with Outcrop and exported from it. The base "
         "model's licence goes on to hold.\n\n"
+        f"{_examined(parity)}\n"
+    )
+
+
+def _examined(parity: Parity | None) -> str:
+    if parity is None:
+        return "It was not examined: it was made before Outcrop kept what a trained model answers."
+    return (
         f"Read back after it was written, it differs from the model as it was trained by {parity.own.mean:.1e} nats on "
         f"average over {parity.count} log-probabilities ({parity.own.largest:.1e} at most); training had moved them by "
-        f"{parity.moved.mean:.2g}.\n"
+        f"{parity.moved.mean:.2g}."
     )
 
 
@@ -180,7 +186,7 @@ def main(arguments: Sequence[str], source: TextIO, out: TextIO) -> int:
     try:
         (asked,) = arguments
         parity = export(Request(**json.loads(asked)), base64.b64decode(source.read(), validate=True))
-        print(json.dumps(asdict(parity)), file=out, flush=True)
+        print(json.dumps({"parity": parity and asdict(parity)}), file=out, flush=True)
     except (OutcropError, OSError) as error:
         print(json.dumps({"error": str(error)}), file=out, flush=True)
         return 1

@@ -80,13 +80,27 @@ def start(launch: Launch, records: Path) -> Child:
             stdout=subprocess.PIPE if launch.piped else talk,
             stderr=talk,
             start_new_session=True,
-            env=_environment(launch.threads),
+            env=environment(launch.threads),
         )
     try:
         return Child(process, _write_record(records, process.pid))
     except OSError:  # the disk is full: a child that the next start could not find must not run
         _end(process)
         raise
+
+
+def environment(threads: int) -> dict[str, str]:
+    """This process's environment without credentials, with the thread count and the hubs switched off."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {
+        **kept,
+        lifeline.PARENT: str(os.getpid()),
+        "OMP_NUM_THREADS": str(threads),
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def kill_orphans(records: Path) -> int:
@@ -136,17 +150,3 @@ def _signal_group(pid: int, number: int) -> None:
 def _open_log(log: Path) -> IO[bytes]:
     log.parent.mkdir(parents=True, exist_ok=True)
     return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
-
-
-def _environment(threads: int) -> dict[str, str]:
-    """This process's environment without credentials, with the thread count and the hubs switched off."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return {
-        **kept,
-        lifeline.PARENT: str(os.getpid()),
-        "OMP_NUM_THREADS": str(threads),
-        "HF_HUB_OFFLINE": "1",
-        "TRANSFORMERS_OFFLINE": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "PYTHONUNBUFFERED": "1",
-    }

@@ -169,18 +169,21 @@ class _Attempt:
         plan, key = self._ready() or self._prepare()
         with self._phase(Phase.TRAINING), gate.warming(self.ground, plan.base_checkpoint):
             room.require_room(self.ground.settings.run_folder, plan, self.lease.check)
-            outcome = self._train(plan, key)
-            self._pass_the_gate(plan, key)
+            outcome, metrics = self._train(plan, key)
+            self._pass_the_gate(plan, key, metrics)
             return outcome
 
     def _ready(self) -> tuple[TrainingPlan, bytes] | None:
-        """The plan and the key of an earlier attempt whose rows are whole; its two phases stay as they are."""
+        """The plan and the key of an earlier attempt whose rows are whole, and what the gate asks about them.
+
+        Their two phases stay as they are.
+        """
         self.lease.check()
         done = self.job.phases[Phase.DATA_PROCESSING]["status"] == PhaseStatus.COMPLETED
         plan = succession.kept_plan(self.work_folder) if done else None
         if plan is None or not data.are_whole(plan, key := self._data_key(), self.lease.check):
             return None
-        return plan, key
+        return (plan, key) if self._questions(key).are_whole() else None
 
     def _prepare(self) -> tuple[TrainingPlan, bytes]:
         """Validation and data processing; what they come to is kept for later attempts."""
@@ -201,7 +204,7 @@ class _Attempt:
             succession.keep_plan(self.work_folder, plan)
         return plan, key
 
-    def _train(self, plan: TrainingPlan, key: bytes) -> Outcome:
+    def _train(self, plan: TrainingPlan, key: bytes) -> tuple[Outcome, MetricsFiles]:
         training = launch.Training(
             plan=plan,
             folder=succession.attempt_folder(self.work_folder, self.claimed.fence),
@@ -217,14 +220,15 @@ class _Attempt:
         metrics.draw()
         if expected:
             self._grade(expected, finished, metrics.progress.trained_tokens)
-        return Outcome(
+        outcome = Outcome(
             status=JobStatus.COMPLETED,
             training_loss=finished.training_loss,
             validation_losses=finished.validation_losses,
             checkpoint=plan.base_checkpoint,
         )
+        return outcome, metrics
 
-    def _pass_the_gate(self, plan: TrainingPlan, key: bytes) -> None:
+    def _pass_the_gate(self, plan: TrainingPlan, key: bytes, metrics: MetricsFiles) -> None:
         """The model that was made must answer in the serving engine as it did in training. Raises JobFailure."""
         candidate = gate.Candidate(
             job_id=self.job.id,
@@ -241,13 +245,14 @@ class _Attempt:
             LOG.info("job %s passed the gate after %.2f s: %s", self.job.id, time.monotonic() - began, parity)
             return generation.sample(loaded, asked.questions[: plan.generation_sample], self.lease.check)
 
-        self._tell_generation(gate.admit(self.ground, candidate, self.lease.check, examine))
+        self._tell_generation(gate.admit(self.ground, candidate, self.lease.check, examine), metrics)
 
-    def _tell_generation(self, rows: list[generation.Scored]) -> None:
+    def _tell_generation(self, rows: list[generation.Scored], metrics: MetricsFiles) -> None:
         if rows:
             place = data.output_of(self.job).below(generation.GENERATION_FILE)
             data.access_of(self.ground, self.job).put(place, generation.as_csv(rows), CSV)
             self._note({"event": "generation_metrics", **generation.means(rows)})
+            metrics.write_progress()  # which tells the job's history to whoever cannot read its row
 
     def _with_room(self, plan: TrainingPlan, rows: data.WrittenRows) -> TrainingPlan:
         """The plan as it fits, and what it takes, said. Raises JobFailure where there never is room for it here."""

@@ -58,6 +58,11 @@ class MetricsFiles:
         """Put the numbers as they are now. Validation files only exist where there was something to validate."""
         self._due = self._paced(self._write, WRITE_EVERY)
 
+    def write_progress(self) -> None:
+        """Put how far the run is, and what has happened to the job, as they are now."""
+        told = self.progress.to_dict(self._access.job.name, self._history())
+        self._put(artifacts.PROGRESS_FILE, json.dumps(told, indent=1).encode(), JSON)
+
     def draw(self) -> None:
         """Put the curves as they are now; nothing before the first step."""
         if self._steps:
@@ -71,8 +76,7 @@ class MetricsFiles:
             content = artifacts.validation_csv(self._validations)
             for name in artifacts.VALIDATION_FILES:
                 self._put(name, content, CSV)
-        told = self.progress.to_dict(self._access.job.name, self._history())
-        self._put(artifacts.PROGRESS_FILE, json.dumps(told, indent=1).encode(), JSON)
+        self.write_progress()
 
     def _draw(self) -> None:
         validations = [*self._before, *self._validations]

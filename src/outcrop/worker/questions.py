@@ -92,6 +92,14 @@ class Kept:
         except (OSError, SealBroken, ValueError, KeyError, TypeError) as error:
             raise JobFailure("What the serving engine is to be asked about the job's data cannot be read.") from error
 
+    def are_whole(self) -> bool:
+        """Whether `read` would answer: asked before a training, so that it is not in vain."""
+        try:
+            self.read()
+        except JobFailure:
+            return False
+        return True
+
     @property
     def _context(self) -> bytes:
         return f"job/{self.job_id}/{QUESTIONS_FILE}".encode()
