@@ -1,7 +1,9 @@
 """A run ends with a sealed model that, applied by hand to transformers' model, is the one that was trained."""
 
 import dataclasses
+import gc
 import json
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,16 @@ import pytest
 import torch
 from safetensors.torch import load
 
+import outcrop.training.child as training
 from outcrop.domain.errors import JobFailure
 from outcrop.domain.plan import LoraPlan
 from outcrop.sealed import SealedReader
 from outcrop.text import Rendered
 from outcrop.training.child import run
+from outcrop.training.optimizer import Optimizer
+from outcrop.training.probing import Probing
+from outcrop.training.pupil import prepare
+from outcrop.training.vault import ModelFolder
 
 PROBE = torch.tensor([[1, 5, 9, 12, 40, 3]])
 ADAPTER = LoraPlan(rank=4, alpha=8)
@@ -92,6 +99,25 @@ def test_retraining_starts_where_the_parent_ended(
     for path in before.out.iterdir():
         path.unlink()
     torch.testing.assert_close(logits_of(after, checkpoint), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reads_again"),
+    [({}, False), ({"lora": None}, True), ({"quantization": "nf4"}, True)],
+    ids=["adapter", "whole", "over 4 bits"],
+)
+def test_a_checkpoint_is_read_again_only_once_the_trained_model_is_out_of_memory(
+    changes: dict[str, Any], reads_again: bool, make_job: Callable[..., Any]
+) -> None:
+    job = make_job(**changes)
+    pupil = prepare(job.plan, None)
+    Optimizer(parameter for parameter in pupil.model.parameters() if parameter.requires_grad)
+    alive = weakref.ref(pupil.model)
+    left = training._saved(pupil, ModelFolder(job.out, job.plan.job_id, job.key), Probing(((1, 2, 3),), (1,)))
+    assert not [parameter for parameter in pupil.model.parameters() if parameter.grad is not None]
+    del pupil
+    gc.collect()
+    assert (left.base is None, alive() is None) == (reads_again, reads_again)
 
 
 def test_a_continued_adapter_keeps_its_rank_and_a_folded_one_has_both(make_job: Callable[..., Any]) -> None:

@@ -23,6 +23,7 @@ from outcrop.training.vault import ModelFolder
 
 FULL_WEIGHTS_FILE = "model.safetensors"
 FULL_CONFIG_FILE = "config.json"
+FREE_SHARE = 0.8  # of a card's free memory that weights may take: the rest is for what a few short rows need
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -39,30 +40,39 @@ class Pupil:
     folded: AdapterData | None = None
     whole: bool = False
 
+    def drop_gradients(self) -> None:
+        """Frees the gradients' memory. Call it once nothing is trained any more."""
+        for parameter in self.model.parameters():
+            parameter.grad = None
+
     def save(self, folder: ModelFolder) -> None:
         """Writes the result, sealed: an adapter where one says all, else whole weights."""
-        if self.adapters is None or self.whole:
+        data = self.adapter()
+        if data is None:
             folder.write(FULL_CONFIG_FILE, self._full_config())
             folder.write(FULL_WEIGHTS_FILE, self._full_weights())
         else:
-            data = self._adapter(self.adapters)
             folder.write(CONFIG_FILE, data.config())
             folder.write(WEIGHTS_FILE, data.weights())
 
-    def base(self) -> CausalModel:
-        """The foundation checkpoint as it was trained on. Call it last: the trained model may be taken apart for it."""
-        if self.adapters is not None and self.folded is None and not self.whole:
-            self.adapters.detach()
-            return self.model
-        model = _loaded(self.plan, _device(), self.whole)
-        if self.plan.quantization is not None:
-            quantize(model, _device())
-        return model
-
-    def _adapter(self, adapters: Attached) -> AdapterData:
+    def adapter(self) -> AdapterData | None:
+        """What makes the foundation checkpoint this model; None where that takes whole weights."""
+        if self.adapters is None or self.whole:
+            return None
         assert self.plan.lora is not None
-        own = AdapterData(plan=self.plan.lora, tensors=adapters.give())
+        own = AdapterData(plan=self.plan.lora, tensors=self.adapters.give())
         return fold(self.folded, own) if self.folded else own
+
+    def base(self) -> CausalModel | None:
+        """The foundation checkpoint, where it lies under the adapter as it is served: that is taken off.
+
+        None where other weights took its place: a parent's, or what 4 bits left.
+        """
+        kept = self.folded is None and not self.whole and self.plan.quantization is None
+        if self.adapters is None or not kept:
+            return None
+        self.adapters.detach()
+        return self.model
 
     def _full_weights(self) -> bytes:
         if self.adapters is not None:
@@ -118,6 +128,24 @@ def _loaded(plan: TrainingPlan, device: torch.device, whole: bool) -> CausalMode
     place = device if plan.quantization is None else torch.device("cpu")
     activations = TYPES[plan.precision]
     return load_model(Path(plan.base_checkpoint), _weight_type(plan, whole), place, activations)
+
+
+def foundation(plan: TrainingPlan, whole: bool) -> CausalModel:
+    """The foundation checkpoint, read once more: in the types of the training, but never in 4 bits.
+
+    Where the training was over 4 bits it is as it will be served, in float32, on the CPU unless the card has room.
+    """
+    if plan.quantization is None:
+        return _loaded(plan, _device(), whole)
+    model = load_model(Path(plan.base_checkpoint), torch.float32, torch.device("cpu"))
+    if torch.cuda.is_available() and _fits_card(model):
+        model.to(torch.device("cuda"))
+    return model
+
+
+def _fits_card(model: CausalModel) -> bool:
+    needed = sum(parameter.nbytes for parameter in model.parameters())
+    return FREE_SHARE * torch.cuda.mem_get_info()[0] > needed
 
 
 def take_model(base: CausalModel, model: ModelFolder) -> None:
