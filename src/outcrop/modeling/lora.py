@@ -113,11 +113,12 @@ def detach(model: Llama) -> None:
 
 @torch.no_grad()
 def merge(model: Llama, adapters: dict[tuple[int, str], Lora]) -> None:
-    """Adds each adapter's update to its weight."""
+    """Adds each adapter's update to its weight, in float32 whatever the weight's type: rounded once."""
     projections = model.projections()
     for key, adapter in adapters.items():
-        added = adapter.update()
-        projections[key].weight[: len(added)] += added.to(projections[key].weight)
+        added = adapter.update().float()
+        into = projections[key].weight[: len(added)]
+        into.copy_(into + added.to(into.device))
 
 
 def give(adapters: dict[tuple[int, str], Lora], targets: Sequence[str]) -> dict[str, torch.Tensor]:

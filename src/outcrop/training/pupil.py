@@ -95,8 +95,8 @@ def prepare(plan: TrainingPlan, parent: ModelFolder | None) -> Pupil:
 
 def _prepared(plan: TrainingPlan, parent: ModelFolder | None) -> Pupil:
     whole = parent is not None and parent.has(FULL_WEIGHTS_FILE)
-    model = _loaded(plan, _device(), whole)
     before = None if parent is None or whole else _read_adapter(parent)
+    model = _loaded(plan, _device(), whole, exact=_is_merged(before, plan))
     if parent is not None and before is None:
         _take_whole(model, parent, plan)
     if plan.lora is None:
@@ -112,6 +112,9 @@ def _with_adapter(model: CausalModel, plan: TrainingPlan, before: AdapterData | 
         _merge(model, before)
     if plan.quantization is not None:
         quantize(model, _device())
+    else:
+        _round(model, _weight_type(plan, whole))
+        model.to(_device())
     adapters = _attached(model, plan.lora, plan.seed)
     if before is not None and continued:
         _fit(adapters, rescaled(before, plan.lora))
@@ -123,11 +126,26 @@ def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _loaded(plan: TrainingPlan, device: torch.device, whole: bool) -> CausalModel:
-    """Weights that will be quantised wait on the CPU: only their 4 bits need room on the device."""
-    place = device if plan.quantization is None else torch.device("cpu")
-    activations = TYPES[plan.precision]
-    return load_model(Path(plan.base_checkpoint), _weight_type(plan, whole), place, activations)
+def _loaded(plan: TrainingPlan, device: torch.device, whole: bool, exact: bool = False) -> CausalModel:
+    """Weights that will be quantised or rounded wait on the CPU: only what is left of them needs room on the device.
+
+    `exact`: in float32 for now, because something is merged into them before they are rounded.
+    """
+    kept = _weight_type(plan, whole)
+    waits = plan.quantization is not None or (exact and kept != torch.float32)
+    place = torch.device("cpu") if waits else device
+    return load_model(Path(plan.base_checkpoint), torch.float32 if exact else kept, place, TYPES[plan.precision])
+
+
+def _is_merged(parent: AdapterData | None, plan: TrainingPlan) -> bool:
+    """Whether the parent's adapter will go into the weights, as far as the plan tells before the model is there."""
+    return parent is not None and (plan.lora is None or not _continues(parent.plan, plan.lora))
+
+
+def _round(model: CausalModel, dtype: torch.dtype) -> None:
+    """The parameters alone: a table of a network's own keeps the type that it was given."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
 
 
 def foundation(plan: TrainingPlan, whole: bool) -> CausalModel:
