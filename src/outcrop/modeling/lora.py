@@ -24,7 +24,7 @@ class Lora(nn.Module):
 
     def __init__(self, projection: Projection, spans: Sequence[tuple[int, int]], plan: LoraPlan) -> None:
         super().__init__()
-        inputs = projection.weight.shape[1]
+        inputs = projection.inputs
         self.spans, self.scale, self.dropout = tuple(spans), plan.alpha / plan.rank, plan.dropout
         self.down = nn.Parameter(torch.empty(plan.rank * len(spans), inputs))
         self.ups = nn.ParameterList(torch.zeros(stop - start, plan.rank) for start, stop in spans)
