@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load
+from safetensors.torch import load, save
 
 import outcrop.training.child as training
 from outcrop.domain.errors import JobFailure
@@ -133,6 +133,18 @@ def test_a_parent_of_another_base_is_refused(make_job: Callable[..., Any], other
         before = learn(make_job(f"parent{number}"), lora=method, base_checkpoint=str(other_checkpoint))
         with pytest.raises(JobFailure, match="not fit the base model"):
             learn(make_job(f"child{number}"), before)
+
+
+@pytest.mark.parametrize("lora", [ADAPTER, None], ids=["adapter", "whole"])
+def test_a_parent_that_has_more_than_the_base_takes_is_refused(
+    lora: LoraPlan | None, make_job: Callable[..., Any]
+) -> None:
+    before = learn(make_job("parent"), lora=lora)
+    folder = ModelFolder(before.out, before.plan.job_id, before.key)
+    name = "adapter_model.safetensors" if lora else "model.safetensors"
+    folder.write(name, save(load(folder.read(name)) | {"left.over": torch.ones(1)}))
+    with pytest.raises(JobFailure, match="not fit the base model"):
+        learn(make_job("child"), before, lora=lora)
 
 
 def test_a_parent_needs_its_key(make_job: Callable[..., Any]) -> None:

@@ -213,10 +213,14 @@ def _merge(model: CausalModel, data: AdapterData) -> None:
 
 
 def _fit(adapters: Attached, data: AdapterData) -> None:
-    try:
-        adapters.take(data.tensors)
-    except (KeyError, RuntimeError) as error:
-        raise JobFailure("The model's adapter does not fit the base model: another size or shape.") from error
+    if _shapes(data.tensors) != _shapes(adapters.give()):
+        raise JobFailure("The model's adapter does not fit the base model: another size or shape.")
+    adapters.take(data.tensors)
+
+
+def _shapes(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
+    """What must be equal before anything is copied: whatever is raised after that has another cause."""
+    return {name: tensor.shape for name, tensor in tensors.items()}
 
 
 def _read_adapter(parent: ModelFolder) -> AdapterData:
@@ -235,6 +239,9 @@ def _take_whole(model: CausalModel, parent: ModelFolder, plan: TrainingPlan) -> 
 
 def _take_weights(model: CausalModel, parent: ModelFolder) -> None:
     try:
-        model.take(load(parent.read(FULL_WEIGHTS_FILE)))
-    except (KeyError, RuntimeError, SafetensorError) as error:
-        raise JobFailure("The model's weights do not fit the base model: another size or shape.") from error
+        tensors = load(parent.read(FULL_WEIGHTS_FILE))
+    except SafetensorError as error:
+        raise JobFailure("The model's weights cannot be read: they are no safetensors file.") from error
+    if _shapes(tensors) != _shapes(model.give()):
+        raise JobFailure("The model's weights do not fit the base model: another size or shape.")
+    model.take(tensors)
