@@ -25,6 +25,26 @@ def test_norm_gradients_of_a_stream_that_is_added_to() -> None:
     assert torch.autograd.gradcheck(both, (stream, update, weight))
 
 
+def test_a_narrow_norm_whose_normed_rows_nobody_used_sends_back_the_streams_gradient() -> None:
+    stream, weight = numbers(5, 8).float().requires_grad_(), numbers(8).float()
+    total, normed = add_norm(stream, None, weight, 1e-5, torch.bfloat16)
+    assert normed.dtype == torch.bfloat16
+    total.sum().backward()
+    assert stream.grad is not None and torch.equal(stream.grad, torch.ones(5, 8))
+
+
+def test_a_loss_that_is_only_measured_makes_no_gradient() -> None:
+    """A validation of whole weights would make the head's, which is as large as the head."""
+    head = torch.nn.Parameter(numbers(6, 8))
+    states, targets = numbers(4, 8), torch.arange(4)
+    sizes = []
+    with torch.no_grad(), torch.profiler.profile(record_shapes=True) as profile:
+        head_loss(states, head, targets)
+    for event in profile.events():
+        sizes += [shape for shape in event.input_shapes if event.name == "aten::add_"]
+    assert [6, 8] not in sizes
+
+
 def test_swiglu_gradients() -> None:
     assert torch.autograd.gradcheck(swiglu, (numbers(5, 12).requires_grad_(),))
 

@@ -1,20 +1,27 @@
 """A run ends with a sealed model that, applied by hand to transformers' model, is the one that was trained."""
 
 import dataclasses
+import gc
 import json
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load
+from safetensors.torch import load, save
 
+import outcrop.training.child as training
 from outcrop.domain.errors import JobFailure
 from outcrop.domain.plan import LoraPlan
 from outcrop.sealed import SealedReader
 from outcrop.text import Rendered
 from outcrop.training.child import run
+from outcrop.training.optimizer import Optimizer
+from outcrop.training.probing import Probing
+from outcrop.training.pupil import prepare
+from outcrop.training.vault import ModelFolder
 
 PROBE = torch.tensor([[1, 5, 9, 12, 40, 3]])
 ADAPTER = LoraPlan(rank=4, alpha=8)
@@ -94,6 +101,25 @@ def test_retraining_starts_where_the_parent_ended(
     torch.testing.assert_close(logits_of(after, checkpoint), expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("changes", "reads_again"),
+    [({}, False), ({"lora": None}, True), ({"quantization": "nf4"}, True)],
+    ids=["adapter", "whole", "over 4 bits"],
+)
+def test_a_checkpoint_is_read_again_only_once_the_trained_model_is_out_of_memory(
+    changes: dict[str, Any], reads_again: bool, make_job: Callable[..., Any]
+) -> None:
+    job = make_job(**changes)
+    pupil = prepare(job.plan, None)
+    Optimizer(parameter for parameter in pupil.model.parameters() if parameter.requires_grad)
+    alive = weakref.ref(pupil.model)
+    left = training._saved(pupil, ModelFolder(job.out, job.plan.job_id, job.key), Probing(((1, 2, 3),), (1,)))
+    assert not [parameter for parameter in pupil.model.parameters() if parameter.grad is not None]
+    del pupil
+    gc.collect()
+    assert (left.base is None, alive() is None) == (reads_again, reads_again)
+
+
 def test_a_continued_adapter_keeps_its_rank_and_a_folded_one_has_both(make_job: Callable[..., Any]) -> None:
     first = learn(make_job("first"), lora=ADAPTER)
     second = learn(make_job("second"), first, lora=ADAPTER)
@@ -107,6 +133,18 @@ def test_a_parent_of_another_base_is_refused(make_job: Callable[..., Any], other
         before = learn(make_job(f"parent{number}"), lora=method, base_checkpoint=str(other_checkpoint))
         with pytest.raises(JobFailure, match="not fit the base model"):
             learn(make_job(f"child{number}"), before)
+
+
+@pytest.mark.parametrize("lora", [ADAPTER, None], ids=["adapter", "whole"])
+def test_a_parent_that_has_more_than_the_base_takes_is_refused(
+    lora: LoraPlan | None, make_job: Callable[..., Any]
+) -> None:
+    before = learn(make_job("parent"), lora=lora)
+    folder = ModelFolder(before.out, before.plan.job_id, before.key)
+    name = "adapter_model.safetensors" if lora else "model.safetensors"
+    folder.write(name, save(load(folder.read(name)) | {"left.over": torch.ones(1)}))
+    with pytest.raises(JobFailure, match="not fit the base model"):
+        learn(make_job("child"), before, lora=lora)
 
 
 def test_a_parent_needs_its_key(make_job: Callable[..., Any]) -> None:

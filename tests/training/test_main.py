@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from outcrop.domain.events import Failed, Finished, Started, from_line
-from outcrop.training.__main__ import main
+from outcrop.training.__main__ import _is_out_of_memory, main
 
 
 def plan_file(job: Any, tmp_path: Path) -> str:
@@ -73,6 +74,14 @@ def test_a_failure_is_the_last_word_and_the_exit_status(make_job: Callable[..., 
 def test_without_a_key_nothing_begins(source: str, make_job: Callable[..., Any], tmp_path: Path) -> None:
     status, events = said([plan_file(make_job(), tmp_path), str(tmp_path / "out")], source)
     assert (status, events) == (1, [Failed(cause="No data key was given on standard input.")])
+
+
+def test_too_little_memory_is_said_as_such_whoever_says_it() -> None:
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(1 << 50)
+    assert _is_out_of_memory(raised.value)
+    assert _is_out_of_memory(MemoryError()) and _is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))
+    assert not _is_out_of_memory(RuntimeError("shape '[3]' is invalid"))
 
 
 def test_the_unexpected_is_said_without_its_details(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,18 @@ import torch
 from safetensors.torch import load
 from transformers import LlamaForCausalLM
 
+from outcrop.domain.parity import FLOOR_MEAN, Parity, measure
 from outcrop.domain.plan import LoraPlan
 from outcrop.domain.probes import PROBE_ROWS, PROBES_FILE, SCORED_TOKENS, Place, Probes
 from outcrop.modeling.llama import Llama
 from outcrop.sealed import SealedReader
 from outcrop.text import Rendered
+from outcrop.training.adapter import AdapterData
 from outcrop.training.child import run
 from outcrop.training.probing import answers
+from outcrop.training.pupil import put_adapter
+
+ADAPTER = LoraPlan(rank=4, alpha=7)
 
 
 def unsealed(job: Any, name: str) -> bytes:
@@ -50,11 +56,16 @@ def stored(job: Any, checkpoint: Path) -> LlamaForCausalLM:
     return model
 
 
-@pytest.mark.parametrize("lora", [LoraPlan(rank=4, alpha=7), None], ids=["adapter", "whole weights"])
+@pytest.mark.parametrize(
+    "changes",
+    [{"lora": ADAPTER}, {"lora": None}, {"lora": ADAPTER, "quantization": "nf4"}],
+    ids=["adapter", "whole weights", "over 4 bits"],
+)
 def test_the_answers_are_the_checkpoints_and_the_stored_models(
-    make_job: Callable[..., Any], checkpoint: Path, lora: LoraPlan | None, rows: list[Rendered]
+    make_job: Callable[..., Any], checkpoint: Path, changes: dict[str, Any], rows: list[Rendered]
 ) -> None:
-    job = make_job(lora=lora)
+    """As they are served: over whole weights, however it was trained."""
+    job = make_job(**changes)
     probes = probes_of(job)
     assert [row.tokens for row in probes.rows] == [tuple(row.ids) for row in rows[:PROBE_ROWS]]
     assert [row.prompt for row in probes.rows] == [row.trained.index(True) for row in rows[:PROBE_ROWS]]
@@ -63,6 +74,24 @@ def test_the_answers_are_the_checkpoints_and_the_stored_models(
         agree(base, row.tokens, row.base)
         agree(trained, row.tokens, row.model)
         assert row.base != row.model
+
+
+def test_over_4_bits_an_adapter_that_is_lost_or_doubled_is_noticed(
+    make_job: Callable[..., Any], checkpoint: Path
+) -> None:
+    job = make_job(lora=ADAPTER, quantization="nf4", precision="bfloat16")
+    probes = probes_of(job)
+    rows = [row.tokens for row in probes.rows]
+    base = Llama.load(checkpoint)
+    before = answers(base, rows)
+    data = AdapterData.parse(unsealed(job, "adapter_config.json"), unsealed(job, "adapter_model.safetensors"))
+
+    def heard(scale: float) -> Parity:
+        put_adapter(base, replace(data, plan=replace(data.plan, alpha=data.plan.alpha * scale)))
+        return measure(probes, before, answers(base, rows))
+
+    assert heard(1.0).holds and heard(1.0).base.mean < FLOOR_MEAN
+    assert not [scale for scale in (0.0, 0.9, 1.01, 2.0) if heard(scale).holds]
 
 
 def test_a_row_is_scored_at_its_first_places_and_leaves_room_to_answer(checkpoint: Path) -> None:

@@ -63,10 +63,10 @@ class GeneralAdapter(dict[str, LowRank]):
 
     @torch.no_grad()
     def merge(self) -> None:
-        """Adds the updates to the weights."""
+        """Adds the updates to the weights, in float32 whatever the weights' type: rounded once."""
         for name, adapter in self.items():
             weight = matrix(self._layers[name])
-            weight += (adapter.up @ adapter.down * adapter.scale).to(weight)
+            weight.copy_(weight + (adapter.up @ adapter.down * adapter.scale).float().to(weight.device))
 
     def detach(self) -> None:
         """Takes the adapters off the model."""

@@ -33,6 +33,8 @@ def head_loss(states: torch.Tensor, head: torch.Tensor, targets: torch.Tensor) -
     States past the targets' number are not looked at. Logits have the states' type, exist for HEAD_ROWS rows at a time
     only, and never for the backward pass.
     """
+    if not torch.is_grad_enabled():  # a parameter asks for its gradient all the same
+        states, head = states.detach(), head.detach()
     return _HeadLoss.apply(states, head, targets)
 
 
@@ -81,6 +83,7 @@ class _AddNorm(torch.autograd.Function):
         total, normed, inverse = step(stream, update, exact, epsilon, dtype)
         context.save_for_backward(total, exact, inverse)
         context.updated, context.weight_type = None if update is None else update.dtype, weight.dtype
+        context.activations = dtype
         context.set_materialize_grads(False)
         return total, normed
 
@@ -90,7 +93,7 @@ class _AddNorm(torch.autograd.Function):
     ) -> tuple[torch.Tensor | None, ...]:
         total, weight, inverse = context.saved_tensors
         if for_normed is None:
-            for_normed = torch.zeros_like(total)
+            for_normed = torch.zeros_like(total, dtype=context.activations)
         for_weight = None
         if context.needs_input_grad[2]:
             for_weight = (for_normed * (total * inverse)).sum(0).to(context.weight_type)

@@ -190,7 +190,7 @@ class Projection(nn.Module):
 
     def __init__(self, inputs: int, sizes: tuple[int, ...]) -> None:
         super().__init__()
-        self.sizes = sizes
+        self.inputs, self.sizes = inputs, sizes
         self.weight = nn.Parameter(torch.empty(sum(sizes), inputs))
         self.adapter: Adapter | None = None
 

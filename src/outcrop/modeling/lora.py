@@ -24,7 +24,7 @@ class Lora(nn.Module):
 
     def __init__(self, projection: Projection, spans: Sequence[tuple[int, int]], plan: LoraPlan) -> None:
         super().__init__()
-        inputs = projection.weight.shape[1]
+        inputs = projection.inputs
         self.spans, self.scale, self.dropout = tuple(spans), plan.alpha / plan.rank, plan.dropout
         self.down = nn.Parameter(torch.empty(plan.rank * len(spans), inputs))
         self.ups = nn.ParameterList(torch.zeros(stop - start, plan.rank) for start, stop in spans)
@@ -113,11 +113,12 @@ def detach(model: Llama) -> None:
 
 @torch.no_grad()
 def merge(model: Llama, adapters: dict[tuple[int, str], Lora]) -> None:
-    """Adds each adapter's update to its weight."""
+    """Adds each adapter's update to its weight, in float32 whatever the weight's type: rounded once."""
     projections = model.projections()
     for key, adapter in adapters.items():
-        added = adapter.update()
-        projections[key].weight[: len(added)] += added.to(projections[key].weight)
+        added = adapter.update().float()
+        into = projections[key].weight[: len(added)]
+        into.copy_(into + added.to(into.device))
 
 
 def give(adapters: dict[tuple[int, str], Lora], targets: Sequence[str]) -> dict[str, torch.Tensor]:

@@ -40,6 +40,9 @@ class CausalModel(Protocol):
     def requires_grad_(self, requires_grad: bool = True) -> object:
         """Freezes or frees every parameter."""
 
+    def to(self, device: torch.device) -> object:
+        """Moves the weights."""
+
     def train(self, mode: bool = True) -> object:
         """Turns dropout on."""
 

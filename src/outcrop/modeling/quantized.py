@@ -72,7 +72,7 @@ class QuantizedProjection(nn.Module):
 
     def __init__(self, projection: Projection, device: torch.device) -> None:
         super().__init__()
-        self.sizes = projection.sizes
+        self.inputs, self.sizes = projection.inputs, projection.sizes
         self.stored = Stored(projection.weight.detach().to(device))
         self.adapter: Lora | None = None
 

@@ -24,6 +24,8 @@ from outcrop.training.peak import peak_memory, peak_of_card
 # megabyte each. Packed pieces rarely have the same shape twice; 64 hold those of one piece, and every layer finds them.
 # (24 rows of the pebble, one at a time: 764 MB became 429, at the same speed.)
 KEPT_PRODUCTS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "64"}
+OUT_OF_MEMORY = "The training ran out of memory; hint: a smaller batchSize or shorter rows."
+ALLOCATOR_SIGNS = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory")
 MILLISECONDS = 3  # decimals of a second
 
 
@@ -46,14 +48,22 @@ def main(arguments: Sequence[str], source: TextIO, events: TextIO) -> int:
         tell(_measured(run(plan, Path(out), keys, tell, checkpoint_folder), began))
     except OutcropError as error:
         tell(Failed(cause=str(error)))
-    except MemoryError:
-        tell(Failed(cause="The training ran out of memory; hint: a smaller batchSize or shorter rows."))
     except Exception as error:  # whatever else happens, the last line is an event, and the trace goes to the log
         traceback.print_exc()
-        tell(Failed(cause=f"The training failed for a reason of its own ({type(error).__name__})."))
+        tell(Failed(cause=OUT_OF_MEMORY if _is_out_of_memory(error) else _unexpected(error)))
     else:
         return 0
     return 1
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Python's word, a card's (by name: torch may not be loaded yet), and what torch's CPU allocator says."""
+    named = type(error).__name__ == "OutOfMemoryError"
+    return isinstance(error, MemoryError) or named or any(sign in str(error) for sign in ALLOCATOR_SIGNS)
+
+
+def _unexpected(error: Exception) -> str:
+    return f"The training failed for a reason of its own ({type(error).__name__})."
 
 
 def _measured(finished: Finished, began: float) -> Finished:

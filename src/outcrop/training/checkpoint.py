@@ -10,7 +10,7 @@ import os
 import shutil
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -41,7 +41,7 @@ class Checkpoint:
     step: int
     job_id: str
     plan_digest: str
-    key: bytes
+    key: bytes = field(repr=False)
 
     @property
     def path(self) -> Path:

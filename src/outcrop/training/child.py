@@ -1,8 +1,10 @@
 """One training run from a plan to a sealed model: what the child process does between its first and last word."""
 
+import gc
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,12 +12,14 @@ import torch
 from outcrop.domain.errors import JobFailure
 from outcrop.domain.events import Event, Finished
 from outcrop.domain.plan import TrainingPlan
-from outcrop.domain.probes import PROBES_FILE
+from outcrop.domain.probes import PROBES_FILE, Probes
+from outcrop.modeling.model import CausalModel
+from outcrop.training.adapter import AdapterData
 from outcrop.training.batches import Rows
 from outcrop.training.loop import Material, train
 from outcrop.training.objectives import objective_named
-from outcrop.training.probing import Probing
-from outcrop.training.pupil import prepare
+from outcrop.training.probing import Answers, Probing, answers
+from outcrop.training.pupil import Pupil, foundation, prepare, put_adapter
 from outcrop.training.saver import Saver
 from outcrop.training.shelf import Shelf
 from outcrop.training.sources import BUFFER_BYTES, PieceBuffer
@@ -37,15 +41,49 @@ def run(
     """
     torch.set_num_threads(plan.threads)
     torch.manual_seed(plan.seed)
-    material = _material(plan, keys[0])
+    material, folder = _material(plan, keys[0]), ModelFolder(out, plan.job_id, keys[0])
+    probing = Probing.of((material.validation or (material.training,))[0])
     pupil = prepare(plan, _parent(plan, keys))
     with _saver(plan, checkpoints, keys[0], tell) as saver:
         finished = train(pupil.model, material, plan, tell, saver)
-    folder = ModelFolder(out, plan.job_id, keys[0])
-    probing = Probing.of(pupil.model, (material.validation or (material.training,))[0])  # to save may merge its weights
-    pupil.save(folder)
-    folder.write(PROBES_FILE, probing.beside(pupil.base()).to_json())
+    left = _saved(pupil, folder, probing)
+    del pupil
+    folder.write(PROBES_FILE, _probes(left, plan, probing).to_json())
     return finished
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Left:
+    """What is left of a pupil that was saved. `model`: its answers, unless they wait for the foundation checkpoint.
+
+    `base`: the foundation checkpoint, where the pupil held it; else it is read again, when the pupil is gone: memory
+    that held one model and its gradients holds one model more, not two. `whole`: it had whole weights of its own.
+    """
+
+    model: Answers | None
+    adapter: AdapterData | None
+    base: CausalModel | None
+    whole: bool
+
+
+def _saved(pupil: Pupil, folder: ModelFolder, probing: Probing) -> _Left:
+    """The pupil's answers come first: to save it may merge its weights."""
+    pupil.drop_gradients()
+    model = None if pupil.plan.quantization else answers(pupil.model, probing.rows)
+    pupil.save(folder)
+    return _Left(model=model, adapter=pupil.adapter(), base=pupil.base(), whole=pupil.whole)
+
+
+def _probes(left: _Left, plan: TrainingPlan, probing: Probing) -> Probes:
+    """What trainer and engine must agree on. A model that was trained over 4 bits answers as it is served: over all."""
+    gc.collect()  # what refers to itself goes too
+    base = left.base or foundation(plan, left.whole)
+    before, after = answers(base, probing.rows), left.model
+    if after is None:
+        assert left.adapter is not None
+        put_adapter(base, left.adapter)
+        after = answers(base, probing.rows)
+    return probing.answered(before, after)
 
 
 def _material(plan: TrainingPlan, key: bytes) -> Material:

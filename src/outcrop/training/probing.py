@@ -19,23 +19,21 @@ Answers = tuple[tuple[Place, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Probing:
-    """The rows that are looked at, and the trained model's answers."""
+    """The rows that are looked at; `prompts` is how many of each one's tokens nobody learns."""
 
     rows: tuple[tuple[int, ...], ...]
     prompts: tuple[int, ...]
-    model: Answers
 
     @staticmethod
-    def of(model: CausalModel, rows: Rows) -> "Probing":
-        """The first of `rows`, and what `model` answers on them, trained and in the state that is to be kept."""
+    def of(rows: Rows) -> "Probing":
+        """The first of `rows`."""
         chosen = [rows.row(number) for number in range(min(PROBE_ROWS, len(rows)))]
         tokens = tuple(tuple(ids.tolist()) for ids, _ in chosen)
-        prompts = tuple(int(np.argmax(trained)) for _, trained in chosen)
-        return Probing(tokens, prompts, answers(model, tokens))
+        return Probing(tokens, tuple(int(np.argmax(trained)) for _, trained in chosen))
 
-    def beside(self, base: CausalModel) -> Probes:
-        """The probes, with the answers of the foundation checkpoint that the model was made from."""
-        parts = zip(self.rows, self.prompts, answers(base, self.rows), self.model, strict=True)
+    def answered(self, base: Answers, model: Answers) -> Probes:
+        """The probes, with the foundation checkpoint's answers and those of the model that was made from it."""
+        parts = zip(self.rows, self.prompts, base, model, strict=True)
         return Probes(
             rows=tuple(
                 Probe(tokens=tokens, prompt=prompt, base=before, model=after) for tokens, prompt, before, after in parts

@@ -23,6 +23,7 @@ from outcrop.training.vault import ModelFolder
 
 FULL_WEIGHTS_FILE = "model.safetensors"
 FULL_CONFIG_FILE = "config.json"
+FREE_SHARE = 0.8  # of a card's free memory that weights may take: the rest is for what a few short rows need
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -39,30 +40,39 @@ class Pupil:
     folded: AdapterData | None = None
     whole: bool = False
 
+    def drop_gradients(self) -> None:
+        """Frees the gradients' memory. Call it once nothing is trained any more."""
+        for parameter in self.model.parameters():
+            parameter.grad = None
+
     def save(self, folder: ModelFolder) -> None:
         """Writes the result, sealed: an adapter where one says all, else whole weights."""
-        if self.adapters is None or self.whole:
+        data = self.adapter()
+        if data is None:
             folder.write(FULL_CONFIG_FILE, self._full_config())
             folder.write(FULL_WEIGHTS_FILE, self._full_weights())
         else:
-            data = self._adapter(self.adapters)
             folder.write(CONFIG_FILE, data.config())
             folder.write(WEIGHTS_FILE, data.weights())
 
-    def base(self) -> CausalModel:
-        """The foundation checkpoint as it was trained on. Call it last: the trained model may be taken apart for it."""
-        if self.adapters is not None and self.folded is None and not self.whole:
-            self.adapters.detach()
-            return self.model
-        model = _loaded(self.plan, _device(), self.whole)
-        if self.plan.quantization is not None:
-            quantize(model, _device())
-        return model
-
-    def _adapter(self, adapters: Attached) -> AdapterData:
+    def adapter(self) -> AdapterData | None:
+        """What makes the foundation checkpoint this model; None where that takes whole weights."""
+        if self.adapters is None or self.whole:
+            return None
         assert self.plan.lora is not None
-        own = AdapterData(plan=self.plan.lora, tensors=adapters.give())
+        own = AdapterData(plan=self.plan.lora, tensors=self.adapters.give())
         return fold(self.folded, own) if self.folded else own
+
+    def base(self) -> CausalModel | None:
+        """The foundation checkpoint, where it lies under the adapter as it is served: that is taken off.
+
+        None where other weights took its place: a parent's, or what 4 bits left.
+        """
+        kept = self.folded is None and not self.whole and self.plan.quantization is None
+        if self.adapters is None or not kept:
+            return None
+        self.adapters.detach()
+        return self.model
 
     def _full_weights(self) -> bytes:
         if self.adapters is not None:
@@ -85,8 +95,8 @@ def prepare(plan: TrainingPlan, parent: ModelFolder | None) -> Pupil:
 
 def _prepared(plan: TrainingPlan, parent: ModelFolder | None) -> Pupil:
     whole = parent is not None and parent.has(FULL_WEIGHTS_FILE)
-    model = _loaded(plan, _device(), whole)
     before = None if parent is None or whole else _read_adapter(parent)
+    model = _loaded(plan, _device(), whole, exact=_is_merged(before, plan))
     if parent is not None and before is None:
         _take_whole(model, parent, plan)
     if plan.lora is None:
@@ -102,6 +112,9 @@ def _with_adapter(model: CausalModel, plan: TrainingPlan, before: AdapterData | 
         _merge(model, before)
     if plan.quantization is not None:
         quantize(model, _device())
+    else:
+        _round(model, _weight_type(plan, whole))
+        model.to(_device())
     adapters = _attached(model, plan.lora, plan.seed)
     if before is not None and continued:
         _fit(adapters, rescaled(before, plan.lora))
@@ -113,11 +126,44 @@ def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _loaded(plan: TrainingPlan, device: torch.device, whole: bool) -> CausalModel:
-    """Weights that will be quantised wait on the CPU: only their 4 bits need room on the device."""
-    place = device if plan.quantization is None else torch.device("cpu")
-    activations = TYPES[plan.precision]
-    return load_model(Path(plan.base_checkpoint), _weight_type(plan, whole), place, activations)
+def _loaded(plan: TrainingPlan, device: torch.device, whole: bool, exact: bool = False) -> CausalModel:
+    """Weights that will be quantised or rounded wait on the CPU: only what is left of them needs room on the device.
+
+    `exact`: in float32 for now, because something is merged into them before they are rounded.
+    """
+    kept = _weight_type(plan, whole)
+    waits = plan.quantization is not None or (exact and kept != torch.float32)
+    place = torch.device("cpu") if waits else device
+    return load_model(Path(plan.base_checkpoint), torch.float32 if exact else kept, place, TYPES[plan.precision])
+
+
+def _is_merged(parent: AdapterData | None, plan: TrainingPlan) -> bool:
+    """Whether the parent's adapter will go into the weights, as far as the plan tells before the model is there."""
+    return parent is not None and (plan.lora is None or not _continues(parent.plan, plan.lora))
+
+
+def _round(model: CausalModel, dtype: torch.dtype) -> None:
+    """The parameters alone: a table of a network's own keeps the type that it was given."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
+
+
+def foundation(plan: TrainingPlan, whole: bool) -> CausalModel:
+    """The foundation checkpoint, read once more: in the types of the training, but never in 4 bits.
+
+    Where the training was over 4 bits it is as it will be served, in float32, on the CPU unless the card has room.
+    """
+    if plan.quantization is None:
+        return _loaded(plan, _device(), whole)
+    model = load_model(Path(plan.base_checkpoint), torch.float32, torch.device("cpu"))
+    if torch.cuda.is_available() and _fits_card(model):
+        model.to(torch.device("cuda"))
+    return model
+
+
+def _fits_card(model: CausalModel) -> bool:
+    needed = sum(parameter.nbytes for parameter in model.parameters())
+    return FREE_SHARE * torch.cuda.mem_get_info()[0] > needed
 
 
 def take_model(base: CausalModel, model: ModelFolder) -> None:
@@ -167,10 +213,14 @@ def _merge(model: CausalModel, data: AdapterData) -> None:
 
 
 def _fit(adapters: Attached, data: AdapterData) -> None:
-    try:
-        adapters.take(data.tensors)
-    except (KeyError, RuntimeError) as error:
-        raise JobFailure("The model's adapter does not fit the base model: another size or shape.") from error
+    if _shapes(data.tensors) != _shapes(adapters.give()):
+        raise JobFailure("The model's adapter does not fit the base model: another size or shape.")
+    adapters.take(data.tensors)
+
+
+def _shapes(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
+    """What must be equal before anything is copied: whatever is raised after that has another cause."""
+    return {name: tensor.shape for name, tensor in tensors.items()}
 
 
 def _read_adapter(parent: ModelFolder) -> AdapterData:
@@ -189,6 +239,9 @@ def _take_whole(model: CausalModel, parent: ModelFolder, plan: TrainingPlan) -> 
 
 def _take_weights(model: CausalModel, parent: ModelFolder) -> None:
     try:
-        model.take(load(parent.read(FULL_WEIGHTS_FILE)))
-    except (KeyError, RuntimeError, SafetensorError) as error:
-        raise JobFailure("The model's weights do not fit the base model: another size or shape.") from error
+        tensors = load(parent.read(FULL_WEIGHTS_FILE))
+    except SafetensorError as error:
+        raise JobFailure("The model's weights cannot be read: they are no safetensors file.") from error
+    if _shapes(tensors) != _shapes(model.give()):
+        raise JobFailure("The model's weights do not fit the base model: another size or shape.")
+    model.take(tensors)

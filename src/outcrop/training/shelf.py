@@ -8,7 +8,7 @@ import os
 import shutil
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from outcrop.training.checkpoint import Checkpoint, Damaged, steps_in
@@ -26,7 +26,7 @@ class Shelf:
     folder: Path
     job_id: str
     plan_digest: str
-    key: bytes
+    key: bytes = field(repr=False)
 
     def write(self, step: int, snapshot: Snapshot) -> None:
         """A checkpoint more; then all but the newest are dropped. Raises OSError where the disk refuses it."""

@@ -1,6 +1,6 @@
 """A folder of files sealed under one key: token rows in, models out. Knows the contexts' spelling, not the content."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from outcrop.domain.errors import JobFailure, SealBroken
@@ -30,7 +30,7 @@ class ModelFolder:
 
     path: Path
     model_id: str
-    key: bytes
+    key: bytes = field(repr=False)
 
     def has(self, name: str) -> bool:
         """Whether the folder holds the file."""
