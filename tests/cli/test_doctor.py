@@ -42,6 +42,22 @@ def test_a_good_machine_is_good_and_stays_as_it_is(run: Any, free_port: str) -> 
     folder.rmdir()  # raises where something was made in it
 
 
+def test_the_compiler_and_where_its_libraries_go_are_said_and_none_is_no_harm(
+    tmp_path: Path, run: Any, free_port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiler = tmp_path / "g++"
+    compiler.touch(mode=0o700)
+    monkeypatch.setenv("OUTCROP_KERNEL_FOLDER", str(tmp_path / "kept"))
+    asked = ("doctor", "--home", tmp_path / "new", "--port", free_port)
+    for path, said in (
+        (tmp_path, f"ok   {compiler} compiles steps of training, once, into {tmp_path / 'kept'}"),
+        (tmp_path / "nothing", "ok   no C++ compiler: training runs on torch alone, at a lower speed"),
+    ):
+        monkeypatch.setenv("PATH", str(path))
+        assert said in run(*asked).out
+    assert not (tmp_path / "kept").exists()
+
+
 def test_a_taken_port_is_bad_with_a_hint(tmp_path: Path, run: Any, taken_port: str) -> None:
     ended = run("doctor", "--home", tmp_path, "--port", taken_port)
     assert ended.status == 1

@@ -1,9 +1,12 @@
 """`outcrop export` writes a model of this home out of its seal, server or not, and only where nothing lies."""
 
 import json
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +129,30 @@ def test_a_model_from_before_there_were_probes_is_exported_with_a_warning(
         away.rename(probes)
     assert ended.status == 0 and "warning: not examined" in ended.err
     assert (tmp_path / "adapter" / "adapter_model.safetensors").exists()
+
+
+def test_a_model_whose_base_has_gone_is_not_exported(
+    outcrop: Outcrop, model: dict[str, Any], run: Any, tmp_path: Path
+) -> None:
+    """A copy of the home, whose model was trained on a folder that is no more."""
+    copy = tmp_path / "home"
+    copy.mkdir(mode=0o700)
+    with closing(sqlite3.connect(outcrop.home / "outcrop.db")) as database:
+        database.execute("vacuum into ?", (str(copy / "outcrop.db"),))
+    shutil.copy2(outcrop.home / "master.key", copy)
+    with closing(sqlite3.connect(copy / "outcrop.db")) as database, database:
+        database.execute("update custom_models set checkpoint = ?", (str(tmp_path / "gone"),))
+    ended = run("export", "exported", "--home", copy, "--to", tmp_path / "out")
+    assert ended.status == 1 and not (tmp_path / "out").exists()
+    assert f"was trained on the checkpoint {tmp_path / 'gone'}, which is not there any more" in ended.err
+
+
+def test_an_export_that_dies_is_said_with_its_status(
+    outcrop: Outcrop, model: dict[str, Any], run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying = tmp_path / "dying"
+    dying.write_text("#!/bin/sh\nkill -9 $$\n")
+    dying.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(dying))
+    ended = run("export", "exported", "--home", outcrop.home, "--to", tmp_path / "out")
+    assert ended.status == 1 and "the export ended with status -9 and wrote nothing" in ended.err

@@ -94,3 +94,11 @@ def test_a_job_that_does_not_exist_is_one_sentence(bench: Bench, run: Any) -> No
     ended = run("jobs", "watch", "--home", bench.home, "--region", REGION, "nobody")
     assert (ended.status, ended.out) == (1, "")
     assert ended.err.startswith("outcrop: An error occurred (ResourceNotFoundException)")
+
+
+def test_a_job_that_was_stopped_ends_the_watch_with_1(bench: Bench, run: Any) -> None:
+    bench.queue("watched-stopped")
+    bench.bedrock.stop_model_customization_job(jobIdentifier="watched-stopped")
+    ended = run("jobs", "watch", "--home", bench.home, "--region", REGION, "--every", "0.1", "watched-stopped")
+    assert ended.status == 1
+    assert ended.out.splitlines()[-1].startswith("watched-stopped: Stopped")

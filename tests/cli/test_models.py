@@ -1,6 +1,7 @@
 """`outcrop models` says what truly answers for each id, and puts a user's weights behind one."""
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,16 @@ def test_a_damaged_catalogue_is_said(run: Any, tmp_path: Path) -> None:
     (tmp_path / "models.toml").write_text("[models")
     ended = run("models", "--home", tmp_path)
     assert ended.status == 1 and "models.toml cannot be read" in ended.err
+
+
+def test_a_checkpoint_that_cannot_be_examined_is_not_mapped(
+    run: Any, tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that looks at it dies, as it does where the memory is short."""
+    dying = tmp_path / "dying"
+    dying.write_text("#!/bin/sh\necho its last words >&2\nkill -9 $$\n")
+    dying.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(dying))
+    ended = run("models", "map", "--home", tmp_path / "home", NOVA, weights)
+    assert ended.status == 1 and f"The checkpoint {weights} could not be examined: its last words" in ended.err
+    assert not (tmp_path / "home" / "models.toml").exists()

@@ -1,10 +1,12 @@
 """On any architecture the engine says token for token what transformers' generate says, whatever runs beside."""
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from architectures import VOCABULARY, network, write_network
 from outcrop.domain.errors import SettingsError
@@ -197,6 +199,11 @@ def test_what_does_not_fit_is_refused(qwen: Path, tmp_path: Path) -> None:
     write_adapter(tmp_path / "other", tmp_path / "gpt2-adapter", 0)
     with pytest.raises(SettingsError, match="not served"):
         models.load("foreign", tmp_path / "gpt2-adapter")
+    (tmp_path / "empty").mkdir()
+    shutil.copy(tmp_path / "gpt2-adapter" / "adapter_config.json", tmp_path / "empty")
+    save_file({}, tmp_path / "empty" / "adapter_model.safetensors")
+    with pytest.raises(SettingsError, match="names no layer"):
+        models.load("empty", tmp_path / "empty")
     with pytest.raises(SettingsError, match="neither"):
         models.load("nothing", tmp_path)
     with pytest.raises(SettingsError, match="'base'"):

@@ -179,3 +179,8 @@ def test_a_disk_that_takes_no_more_fails_the_job(make_job: Callable[..., Any]) -
     job.out.write_text("a file where the model's folder should be")
     with pytest.raises(JobFailure, match="cannot be written"):
         learn(job)
+
+
+def test_an_adapter_for_layers_that_the_base_has_not_is_refused(make_job: Callable[..., Any]) -> None:
+    with pytest.raises(JobFailure, match=r"None of the adapter's targets \(c_attn, c_fc\) is in the base model"):
+        learn(make_job(), lora=LoraPlan(rank=2, alpha=4, targets=("c_attn", "c_fc")))

@@ -61,3 +61,11 @@ def test_a_gradient_that_is_no_number_spoils_the_step_for_all_to_see() -> None:
     held[1].grad[2] = torch.nan
     flat.step(0.1)
     assert not flat.finite()
+
+
+def test_another_models_state_is_refused_and_changes_nothing() -> None:
+    flat, other = Optimizer(parameters()), Optimizer(parameters()[:1])
+    before = flat.values.detach().clone()
+    with pytest.raises(RuntimeError, match="12 parameters do not fit 17"):
+        flat.load(other.state())
+    assert torch.equal(flat.values, before)

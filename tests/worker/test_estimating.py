@@ -22,6 +22,7 @@ from outcrop.worker.estimating import Expectation
 pytestmark = [pytest.mark.xdist_group("worker"), pytest.mark.timeout(120)]
 
 ARTIFACTS = "training_artifacts"
+NOTHING_FITS = " No batchSize and no row length would fit."
 
 
 def artifact(scene: Any, job: jobs.Job, name: str) -> bytes:
@@ -36,7 +37,7 @@ def test_a_completed_job_is_graded_against_its_estimate(scene: Any) -> None:
     estimated, actual, ratio = (job.estimate[part] for part in ("estimated", "actual", "ratio"))
     assert estimated["fits"] and estimated["rows"] == 8 and estimated["seconds"] > 0
     assert (ratio["steps"], ratio["trainedTokens"]) == (1.0, 1.0)
-    assert 0.75 < ratio["peakBytes"] < 1.25
+    assert 0.75 < estimated["peakBytes"] / actual["peakBytes"] < 1.25  # as benchmarks/estimate.py has it
     assert ratio["seconds"] == pytest.approx(actual["seconds"] / estimated["seconds"], abs=1e-3)
     progress = json.loads(artifact(scene, job, "progress.json"))
     assert progress["ended"] and progress["stepsDone"] == progress["steps"] == estimated["steps"]
@@ -54,10 +55,8 @@ def test_a_plan_that_cannot_fit_fails_before_it_trains_and_says_what_is_missing(
     job = scene.work("vast")
     assert job.status is JobStatus.FAILED and job.failure_message is not None
     assert job.failure_message.startswith("The training would need about ")
-    assert (
-        "GB are the most that a job can have on this machine" in job.failure_message
-        and "would fit" in job.failure_message
-    )
+    assert "GB are the most that a job can have on this machine" in job.failure_message
+    assert job.failure_message.endswith(NOTHING_FITS)
     assert job.phases["dataProcessingDetails"]["status"] == "Failed"
     assert job.phases["trainingDetails"]["status"] == "NotStarted"
     assert job.estimate is not None and not job.estimate["estimated"]["fits"] and "actual" not in job.estimate

@@ -19,6 +19,7 @@ from outcrop.config import Settings
 from outcrop.domain.errors import OutcropError, SettingsError
 from outcrop.domain.plan import LoraPlan
 from outcrop.families import Catalogue
+from outcrop.modeling.compiler import found_compiler, libraries_folder
 from outcrop.store.engines import require_sockets_folder
 from outcrop.worker.estimating import shape_of
 from outcrop.worker.room import adapter_bytes
@@ -42,7 +43,7 @@ class Finding:
 @click.option("--port", default=8600, show_default=True, help="The port that the server shall listen on.")
 def doctor(home: Path, port: int) -> None:
     """Look at this machine and say what would be in the way."""
-    machine = [_python(), *_packages(), _pebble(), _disk(home), _memory(), _memory_folder(home)]
+    machine = [_python(), *_packages(), _pebble(), _disk(home), _memory(), _memory_folder(home), _compiler()]
     findings = [*machine, _home(home), _socket(home), _port(home, port)]
     for finding in findings:
         click.echo(f"{'ok  ' if finding.good else 'BAD '} {finding.what}")
@@ -128,6 +129,14 @@ def _largest_adapter(home: Path) -> tuple[int, str]:
     folders = {catalogue.checkpoint_for(model_id).path for model_id in catalogue.models()}
     shapes = ((shape_of(folder), folder) for folder in folders)
     return max((adapter_bytes(shape, LoraPlan()), str(folder)) for shape, folder in shapes if shape)
+
+
+def _compiler() -> Finding:
+    """Good either way: torch does the same, at a lower speed."""
+    found = found_compiler()
+    if found is None:
+        return Finding(True, "no C++ compiler: training runs on torch alone, at a lower speed (hint: install g++)")
+    return Finding(True, f"{found} compiles steps of training, once, into {libraries_folder()}")
 
 
 def _port(home: Path, port: int) -> Finding:

@@ -26,7 +26,7 @@ class NoCompiler(Exception):
 
 def load(source: Path) -> ctypes.CDLL:
     """The library that `source` makes on this machine. Raises NoCompiler."""
-    compiler = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
+    compiler = found_compiler()
     if compiler is None:
         raise NoCompiler("no C++ compiler is on the path")
     try:
@@ -39,10 +39,20 @@ def load(source: Path) -> ctypes.CDLL:
         raise NoCompiler(f"{compiler} built no library: {error}") from error
 
 
+def found_compiler() -> str | None:
+    """The C++ compiler that would be used, by its path; None where there is none."""
+    return next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
+
+
+def libraries_folder() -> Path:
+    """Where libraries are kept."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named) if named else platformdirs.user_cache_path("outcrop") / "kernels"
+
+
 def _private_folder() -> Path:
     """A folder that nobody else can write: what lies in it is run. Raises NoCompiler where there is none."""
-    named = os.environ.get(FOLDER_VARIABLE)
-    folder = Path(named) if named else platformdirs.user_cache_path("outcrop") / "kernels"
+    folder = libraries_folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     state = folder.stat()
     if state.st_uid != os.getuid() or state.st_mode & 0o022:
