@@ -1,5 +1,7 @@
 """`outcrop jobs` shows a job's life in a terminal and without one, and its end in the exit status."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -102,3 +104,17 @@ def test_a_job_that_was_stopped_ends_the_watch_with_1(bench: Bench, run: Any) ->
     ended = run("jobs", "watch", "--home", bench.home, "--region", REGION, "--every", "0.1", "watched-stopped")
     assert ended.status == 1
     assert ended.out.splitlines()[-1].startswith("watched-stopped: Stopped")
+
+
+@pytest.mark.parametrize("every", ["0", "-1", "nan", "1e9"])
+def test_a_pace_that_is_none_is_a_usage_error(run: Any, every: str) -> None:
+    ended = run("jobs", "watch", "--every", every, "nobody")
+    assert ended.status == 2 and "--every" in ended.err
+
+
+def test_looking_at_jobs_loads_neither_the_store_nor_an_engine() -> None:
+    """What makes a command slow to start stays with those who need it."""
+    heavy = "{'sqlalchemy', 'torch', 'PIL', 'outcrop.store', 'outcrop.worker.estimating'}"
+    said = f"import sys, outcrop.cli.jobs; sys.exit(str({heavy} & sys.modules.keys()))"
+    ended = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=False)
+    assert ended.stderr.strip() == "set()"

@@ -4,12 +4,16 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from counts import Counts
-from outcrop.domain.machine import Machine
+from outcrop.domain.footprint import BYTES, GENERAL, HELD_ROWS_BYTES, OWN, Engine
+from outcrop.domain.machine import Machine, Precision
+from outcrop.modeling import fused, general
+from outcrop.training.batches import PIECE_TOKENS
+from outcrop.training.sources import BUFFER_BYTES
 from outcrop.worker.machine import measure
 
 FEW = (0, 3)  # an adapter and all weights, of the pebble's size: five seconds together
@@ -39,3 +43,12 @@ def test_a_run_holds_what_was_said(case: Any, machine: Machine, tmp_path: Path) 
     outcome = BENCHMARK.run_case(case, tmp_path, machine)
     assert outcome.exact
     assert 0.75 < outcome.memory_ratio < 1.25, outcome.to_dict()
+
+
+@pytest.mark.parametrize("engine", [OWN, GENERAL], ids=["own", "general"])
+def test_the_table_says_what_the_engines_do(engine: Engine) -> None:
+    """Tokens, rows and bytes at once are set by constants of theirs, and every type has a size."""
+    assert engine.piece_tokens == PIECE_TOKENS
+    assert engine.head_rows == fused.HEAD_ROWS == general.HEAD_ROWS
+    assert HELD_ROWS_BYTES == BUFFER_BYTES
+    assert BYTES.keys() == set(get_args(Precision))

@@ -1,5 +1,6 @@
 """`outcrop jobs list | show | watch`: customization jobs in a terminal. A plain client of the API."""
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -14,15 +15,28 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from outcrop.cli import history
 from outcrop.cli.live import View, Watcher
 from outcrop.cli.options import DEFAULT_REGION, clients, every, home_option
 from outcrop.cli.plot import Plot
-from outcrop.worker.estimating import duration, gigabytes
+from outcrop.domain.amounts import duration, gigabytes
 
 WATCH_S = 1.0  # the files in the bucket are two seconds old anyway
+FASTEST_WATCH_S, SLOWEST_WATCH_S = 0.1, 3600.0  # no busy loop against the server, and an end that is heard of
 SAY_S = 5.0  # where there is no terminal: at most a line this often, and one for each change of phase
 PLOT_WIDTH, LEAST_WIDTH = 100, 20
 region_option = click.option("--region", default=DEFAULT_REGION, show_default=True, help="The jobs' Region.")
+
+
+class Pace(click.FloatRange):
+    """A range that `nan` is not in, either."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number. Fails for what is none."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is no number.", param, ctx)
+        return number
 
 
 @click.group()
@@ -67,7 +81,14 @@ def show(home: Path, region: str, job: str) -> None:
 @jobs.command()
 @home_option
 @region_option
-@click.option("--every", "every_s", default=WATCH_S, show_default=True, help="Seconds between looks.")
+@click.option(
+    "--every",
+    "every_s",
+    type=Pace(FASTEST_WATCH_S, SLOWEST_WATCH_S),
+    default=WATCH_S,
+    show_default=True,
+    help="Seconds between looks.",
+)
 @click.argument("job")
 def watch(home: Path, region: str, every_s: float, job: str) -> None:
     """Follow JOB (a name or an ARN) to its end; exit status 0 where it is Completed. Leaving does not stop it."""
@@ -164,7 +185,7 @@ def _facts(view: View) -> Iterator[tuple[str, str]]:
     if _losses(view):
         yield "losses", _losses(view).removeprefix(", ")
     yield from _estimate_facts(view.estimate)
-    yield from (("on the way", str(event)) for event in view.progress.get("history", []))
+    yield from (("on the way", history.in_words(event)) for event in view.progress.get("history", []))
 
 
 def _estimate_facts(estimate: dict[str, Any]) -> Iterator[tuple[str, str]]:

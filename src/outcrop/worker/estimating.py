@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from outcrop.config import Settings
+from outcrop.domain.amounts import duration, gigabytes
 from outcrop.domain.effort import Data
 from outcrop.domain.errors import CheckpointError, JobFailure
 from outcrop.domain.estimate import Estimate, Question, estimate, what_would_fit, with_room
@@ -109,16 +110,3 @@ def shape_of(checkpoint: Path) -> ModelShape | None:
         return ModelShape.from_config(json.loads((checkpoint / "config.json").read_bytes()))
     except (OSError, ValueError, CheckpointError):  # whether the model can be loaded is for the child to say
         return None
-
-
-def duration(seconds: float) -> str:
-    """As people say it: `8 s`, `3 min`, `2 h 05 min`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def gigabytes(size: float) -> str:
-    """As people say it: `1.8 GB`."""
-    return f"{size / 1e9:,.1f} GB"
