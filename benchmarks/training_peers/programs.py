@@ -124,7 +124,7 @@ class Outcrop:
             lora=LORA if cell.mode == "lora" else None,
             seed=SEED,
             threads=1,
-            **_precision(cell),
+            precision="bfloat16" if cell.bf16 else "float32",
         )
 
     def _batches(self, material: Material) -> Iterator[tuple[int, int]]:
@@ -134,13 +134,6 @@ class Outcrop:
             for start in range(0, len(order), self.examples_per_step):
                 batch = order[start : start + self.examples_per_step]
                 yield len(batch), sum(len(rows[at].input_ids) for at in batch)
-
-
-def _precision(cell: Cell) -> dict[str, Any]:
-    """Where a plan cannot state it, the child computes in float32, whatever the cell is called."""
-    if "precision" not in TrainingPlan.__dataclass_fields__:
-        return {}
-    return {"precision": "bfloat16" if cell.bf16 else "float32"}
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class Moment:
     event: dict[str, Any]
     seconds: float
     cpu_seconds: float
+    peak_mb: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +73,13 @@ def watch(command: Command, core: int | None) -> Watched:
         )
         try:
             moments = _listen(child, command.stdin, began)
-            _, status, usage = os.wait4(child.pid, 0)
+            status = child.wait()
         except BaseException:
             child.kill()
             raise
-    if os.waitstatus_to_exitcode(status) != 0 or not moments:
+    if status != 0 or not moments:
         raise SystemExit(f"{' '.join(command.words)} failed:\n{command.log.read_text(errors='replace')[-4000:]}")
-    return Watched(moments=tuple(moments), peak_mb=usage.ru_maxrss / KILOBYTES_PER_MB)
+    return Watched(moments=tuple(moments), peak_mb=max(moment.peak_mb for moment in moments))
 
 
 def _listen(child: "subprocess.Popen[bytes]", stdin: bytes, began: float) -> list[Moment]:
@@ -90,7 +91,7 @@ def _listen(child: "subprocess.Popen[bytes]", stdin: bytes, began: float) -> lis
         seconds, cpu_seconds = time.monotonic() - began, _cpu_seconds(child.pid)
         event = _event(line)
         if event is not None:
-            moments.append(Moment(event=event, seconds=seconds, cpu_seconds=cpu_seconds))
+            moments.append(Moment(event=event, seconds=seconds, cpu_seconds=cpu_seconds, peak_mb=_peak_mb(child.pid)))
     return moments
 
 
@@ -98,6 +99,12 @@ def _cpu_seconds(pid: int) -> float:
     """Processor time of every thread of a process that has not been waited for."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[USER_TICKS]) + int(fields[SYSTEM_TICKS])) / TICKS_PER_S
+
+
+def _peak_mb(pid: int) -> float:
+    """The most memory it has held. (What wait4 says counts the process that started it as well.)"""
+    status = Path(f"/proc/{pid}/status").read_text().split("VmHWM:")
+    return int(status[1].split()[0]) / KILOBYTES_PER_MB if len(status) > 1 else 0.0
 
 
 def _event(line: bytes) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ from outcrop.cli.options import clients
 pytestmark = [pytest.mark.xdist_group("cli"), pytest.mark.timeout(180)]
 
 REGION = "us-west-2"  # of this file alone: other files share the server
+LONG_ROWS = 9000  # nobody waits for the end of a job over them
 NOVA = "amazon.nova-micro-v1:0:128k"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TAGS = {"bedrock": [{"key": "team", "value": "rocks"}], "aws": [{"Key": "team", "Value": "rocks"}]}
@@ -175,7 +176,7 @@ def test_a_key_that_is_asked_for_alone_goes(yard: Yard) -> None:
 def test_a_running_job_is_stopped(yard: Yard) -> None:
     s3, bedrock = yard.client("s3"), yard.client("bedrock")
     s3.create_bucket(Bucket="busy", CreateBucketConfiguration={"LocationConstraint": REGION})
-    s3.put_object(Bucket="busy", Key="train.jsonl", Body=jsonl([nova_row(f"{n}?", f"{n}.") for n in range(900)]))
+    s3.put_object(Bucket="busy", Key="train.jsonl", Body=jsonl([nova_row(f"{n}?", f"{n}.") for n in range(LONG_ROWS)]))
     bedrock.create_model_customization_job(
         jobName="busy",
         customModelName="busy",

@@ -1,7 +1,10 @@
 """`outcrop doctor` says what would be in the way and what to do about it, and changes nothing."""
 
+import json
+import shutil
 import socket
 import tempfile
+from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,3 +69,24 @@ def test_a_folder_for_sockets_that_others_may_enter_is_bad(tmp_path: Path, run: 
     finally:
         folder.rmdir()
     assert ended.status == 1 and f"{folder}, where engines are to listen, is not this user's alone" in ended.out
+
+
+def test_storage_too_small_for_an_adapter_of_a_mapped_checkpoint_is_bad(
+    tmp_path: Path, run: Any, free_port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = tmp_path / "large"
+    large.mkdir()
+    sizes = {"vocab_size": 128256, "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32}
+    (large / "config.json").write_text(json.dumps({**sizes, "num_attention_heads": 32, "num_key_value_heads": 8}))
+    (large / "tokenizer.json").write_text("{}")
+    (large / "model.safetensors").touch()
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage(64 * 2**20))
+    asked = ("doctor", "--home", tmp_path / "home", "--port", free_port)
+    assert "ok   /dev/shm, memory-backed storage, 67 MB free" in run(*asked).out, "the pebble's adapters are small"
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "models.toml").write_text(f'[models]\n"amazon.nova-micro-v1:0" = "{large}"\n')
+    said = run(*asked).out
+    assert "BAD  /dev/shm" in said and f"rank 16 on {large} takes 168 MB" in said and "--shm-size" in said
+    (tmp_path / "home" / "models.toml").write_text("[models")
+    assert "BAD  the catalogue of models can be read" in run(*asked).out

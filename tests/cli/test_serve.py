@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -20,12 +21,16 @@ from urllib3.exceptions import HTTPError
 
 from living import STOP_S, Outcrop, await_that, jsonl, make_role, nova_row, wait_for_job
 from outcrop.cli.options import find_server
+from outcrop.cli.serve import _place_to_listen
+from outcrop.config import Settings
+from outcrop.store import engines
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("serve"), pytest.mark.timeout(240)]
 
 READY_CPU_S = 3.0  # the promise is 3 s on a machine that does nothing else
 GONE_S = 10.0
 IDLE_BYTES = 150 * 2**20
+LONG_ROWS = 9000  # five epochs of them outlast every test here, on any machine
 NOVA = "amazon.nova-micro-v1:0:128k"
 
 
@@ -82,6 +87,24 @@ def test_a_home_that_cannot_be_used_is_said(tmp_path: Path) -> None:
     assert ended.returncode != 0 and "Traceback" not in ended.stderr and "home" in ended.stderr
 
 
+def test_a_server_does_not_begin_where_another_has_the_folder_of_its_engines(tmp_path: Path, monkeypatch: Any) -> None:
+    """The home's path is too long for a socket, and a link of somebody else's stands where prompts would be sent."""
+    settings = Settings(home=tmp_path / ("x" * 120))
+    with tempfile.TemporaryDirectory() as short:
+        monkeypatch.setattr(tempfile, "tempdir", short)
+        monkeypatch.setenv("TMPDIR", short)
+        folder = engines.sockets_folder(settings)
+        folder.symlink_to(tmp_path)
+        ended = _serve(settings.home, "--port", "0")
+        assert (
+            ended.returncode == 1 and f"{folder}, where engines are to listen, is not this user's alone" in ended.stderr
+        )
+        folder.unlink()
+        with _place_to_listen(settings):
+            assert folder.is_dir()
+        assert not folder.exists()
+
+
 def test_boto3_talks_tls_with_nothing_but_the_environment(tmp_path: Path) -> None:
     running = Outcrop(tmp_path / "home", "--tls")
     try:
@@ -132,7 +155,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcrop]:
     running = Outcrop(tmp_path_factory.mktemp("busy") / "home")
     s3, bedrock = running.client("s3"), running.client("bedrock")
     s3.create_bucket(Bucket="busy")
-    for name, count in (("short", 8), ("long", 900)):
+    for name, count in (("short", 8), ("long", LONG_ROWS)):
         rows = [nova_row(f"What is number {number}?", f"It is {number}.") for number in range(count)]
         s3.put_object(Bucket="busy", Key=f"{name}.jsonl", Body=jsonl(rows))
     role = make_role(running, "busy", "BusyRole")

@@ -15,6 +15,7 @@ NEEDED = (
     "outcrop/pebbles/text/outcrop.json",
     "outcrop/cli/lab/held_out.txt",
     "outcrop/store/migrations/env.py",
+    "outcrop/modeling/kernels.cpp",
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from outcrop.domain.effort import Data, training_flops, validations
 from outcrop.domain.errors import CheckpointError
-from outcrop.domain.estimate import Question, estimate, grade, what_would_fit
+from outcrop.domain.estimate import Question, estimate, grade, what_would_fit, with_room
 from outcrop.domain.events import Finished
 from outcrop.domain.machine import Machine, graded
 from outcrop.domain.model_shape import ModelShape
@@ -160,9 +160,37 @@ def test_room_for_the_checkpoints_mapped_file_is_not_needed() -> None:
 def test_what_would_fit_does_fit() -> None:
     asked = question(batch_size=32)
     asked = replace(asked, machine=replace(MACHINE, memory_bytes=estimate(asked).needed_bytes - 20_000_000))
+    asked = question(batch_size=32, recompute=True)
+    asked = replace(asked, machine=replace(MACHINE, memory_bytes=estimate(asked).peak_bytes - 20_000_000))
     changes = list(what_would_fit(asked))
     assert changes[0] == "batchSize 4 instead of 32" and changes[1].startswith("rows of at most 12 tokens")
-    assert estimate(replace(asked, plan=replace(asked.plan, batch_size=4))).fits
+    assert estimate(with_room(replace(asked, plan=replace(asked.plan, batch_size=4)))).fits
+
+
+def test_layers_are_computed_twice_only_where_nothing_else_has_room() -> None:
+    asked = question(lora=None)
+    plain, frugal = (estimate(replace(asked, plan=replace(asked.plan, recompute=again))) for again in (False, True))
+    assert frugal.peak_bytes < plain.peak_bytes
+    for memory, again in ((plain.peak_bytes, False), (plain.peak_bytes - 1, True), (frugal.peak_bytes, True)):
+        found = with_room(replace(asked, machine=replace(MACHINE, memory_bytes=memory)))
+        assert found.plan.recompute is again and estimate(found).fits
+    assert not with_room(replace(found, machine=MACHINE)).plan.recompute
+
+
+def test_layers_computed_twice_take_one_more_forward_pass_but_for_the_last_and_the_head() -> None:
+    everything = RowStatistics(rows=1, tokens=1001, trained_tokens=1000, computed_tokens=1000, longest=1000)
+    once, twice = (
+        training_flops(LARGE, replace(question(lora=None).plan, recompute=again), everything) for again in (False, True)
+    )
+    assert twice - once == pytest.approx(2 * (LARGE.layers - 1) * LARGE.layer_weights * 1000)
+
+
+def test_what_would_fit_counts_on_layers_computed_twice() -> None:
+    asked = question(batch_size=2)
+    smaller = replace(asked, plan=replace(asked.plan, batch_size=1, recompute=True))
+    asked = replace(asked, machine=replace(MACHINE, memory_bytes=estimate(smaller).peak_bytes))
+    assert not estimate(replace(asked, plan=replace(asked.plan, batch_size=1))).fits
+    assert next(what_would_fit(asked)) == "batchSize 1 instead of 2"
 
 
 def test_nothing_fits_where_the_weights_alone_do_not() -> None:

@@ -66,6 +66,21 @@ def test_a_model_that_training_hardly_moved_holds_though_it_is_as_near_to_its_ba
     assert measure(still, rounded(BASE), rounded(BASE, 2)).holds
 
 
+def moved_by(times: float) -> Probes:
+    """A model that training moved by so many times what the base is off by, now up and now down."""
+    model = {token: chance + (-1) ** token * times * ROUNDING for token, chance in BASE.items()}
+    return Probes(rows=tuple(replace(row, model=(model, model)) for row in PROBES.rows))
+
+
+@pytest.mark.parametrize("times", [1.5, 3.0])
+def test_a_lost_adapter_is_noticed_though_training_moved_the_model_by_less_than_is_allowed(times: float) -> None:
+    probes = moved_by(times)
+    lost = measure(probes, rounded(BASE), rounded(BASE))
+    assert lost.moved.mean < lost.allowed.mean and lost.own.mean < lost.allowed.mean
+    assert not lost.holds
+    assert measure(probes, rounded(BASE), rounded(probes.rows[0].model[0])).holds
+
+
 def test_a_token_that_was_not_heard_is_no_likelier_than_the_last_that_was() -> None:
     stated = [[{7: -1.0, 8: -4.0}]]
     assert Difference.between(stated, [[{7: -1.0, 9: -5.0}]]).largest == pytest.approx(1.0)

@@ -34,11 +34,20 @@ def test_claude_multiplies_its_base_rate_and_stops_early():
 
 
 def test_outcrops_own_are_accepted_everywhere():
-    own = {"outcrop.method": "full", "outcrop.loraRank": "8", "outcrop.loraAlpha": "64", "outcrop.seed": "7"}
+    own = {"outcrop.method": "qlora", "outcrop.loraRank": "8", "outcrop.loraAlpha": "64", "outcrop.seed": "7"}
     for model in MODELS.values():
         found = check_hyperparameters(model, FINE_TUNING, own)
-        assert (found.method, found.lora_rank, found.lora_alpha, found.seed) == ("full", 8, 64, 7)
+        assert (found.method, found.lora_rank, found.lora_alpha, found.seed) == ("qlora", 8, 64, 7)
         assert own.items() <= found.stated.items()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("loraRank", "8"), ("loraAlpha", "64"), ("loraTargets", "q_proj"), ("loraDropout", "0")]
+)
+def test_full_training_and_what_shapes_an_adapter_are_refused_together(name, value, refusal):
+    said = refusal(check_hyperparameters, NOVA, FINE_TUNING, {"outcrop.method": "full", f"outcrop.{name}": value})
+    assert f"outcrop.{name} cannot be carried out with outcrop.method full" in said
+    assert checked(NOVA, **{f"outcrop.{name}": value}).method == "lora"
 
 
 def test_outcrops_own_settings_of_an_adapter_and_of_a_run_are_read():

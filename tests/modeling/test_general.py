@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 from architectures import ARCHITECTURES, VOCABULARY, network, rows_of, write_network
 from outcrop.modeling.general import General
 from outcrop.modeling.packed import Packed
+from outcrop.modeling.transformers_library import layers_of
 
 Folder = Callable[[str], Path]
 
@@ -102,3 +103,17 @@ def test_a_network_that_reads_what_comes_after_is_refused(folder: Folder) -> Non
     model = BertLMHeadModel(BertConfig(vocab_size=VOCABULARY, **shape)).eval()
     assert not General(model).is_causal()
     assert General.load(folder("gemma2")).is_causal()
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_layers_computed_again_give_the_same_bits(kind: str, folder: Folder) -> None:
+    rows, found = rows_of(9, 24, 3), []
+    for again in (False, True):
+        model = General.load(folder(kind))
+        assert len(layers_of(model.network)) == 2
+        if again:
+            model.recompute()
+        loss = model.loss(Packed.of([row[:-1] for row in rows]), *learnt(rows))
+        loss.backward()
+        found.append([loss, *(held.grad for held in model.parameters() if held.grad is not None)])
+    assert all(torch.equal(once, twice) for once, twice in zip(*found, strict=True))

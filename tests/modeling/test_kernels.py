@@ -12,7 +12,20 @@ from outcrop.modeling.packed import Heads, Packed
 NEAR = {torch.float32: 3e-6, torch.bfloat16: 2e-2}
 TYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 
-pytestmark = pytest.mark.skipif(kernels.library() is None, reason="no C++ compiler on this machine")
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled() -> None:
+    """Compiled, where it is not yet, when the first test needs it, and not while tests are collected."""
+    if kernels.library() is None:
+        pytest.skip("no C++ compiler on this machine")
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """What the process computes with is as it was, after the test."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 def numbers(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -91,12 +104,13 @@ def test_attention_equals_its_twin(dtype: torch.dtype, heads: Heads) -> None:
         assert_near(found, expected, NEAR[dtype])
 
 
+@pytest.mark.usefixtures("threads")
 def test_threads_change_no_number() -> None:
     heads, rows = Heads(4, 2, 16), Packed.of([torch.zeros(length, dtype=torch.int64) for length in (90, 3, 60)])
     rope, qkv = torch.rand(2, 90, 8), numbers(153, 128).requires_grad_()
     found = []
-    for threads in (1, 3):
-        torch.set_num_threads(threads)
+    for count in (1, 3):
+        torch.set_num_threads(count)
         mixed = packed.attend(qkv, rope, rows, heads)
         found.append((mixed, *torch.autograd.grad(mixed.sum(), qkv)))
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
@@ -127,6 +141,6 @@ def test_without_a_compiler_torch_serves_and_the_log_says_why_once(
     ]
 
 
-def test_other_numbers_are_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_numbers_are_torchs() -> None:
     assert not kernels.usable(numbers(2, 2, dtype=torch.float64))
     assert not kernels.usable(torch.empty(2, 2, device="meta"))

@@ -1,9 +1,10 @@
 """Which engines are wanted."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,13 +80,45 @@ def test_two_homes_with_long_paths_do_not_share_a_socket(far: Settings) -> None:
     assert engines.socket_of(far, ONE) != engines.socket_of(other, ONE)
 
 
-def test_a_folder_for_sockets_that_others_may_enter_is_refused(far: Settings) -> None:
+def test_the_folder_that_stands_in_is_made_once_and_removed_with_all_in_it(far: Settings) -> None:
+    for _ in range(2):
+        engines.make_sockets_folder(far)
+    folder = engines.sockets_folder(far)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    (folder / "left.sock").touch()
+    engines.remove_sockets_folder(far)
+    assert not folder.exists()
+
+
+def test_a_homes_own_folder_is_not_removed(settings: Settings) -> None:
+    near = Settings(home=Path(tempfile.gettempdir()) / "near")
+    assert engines.sockets_folder(near) == near.run_folder
+    settings.run_folder.mkdir()
+    engines.remove_sockets_folder(settings)
+    assert settings.run_folder.is_dir()
+
+
+@pytest.mark.parametrize("check", [engines.require_sockets_folder, engines.make_sockets_folder])
+def test_a_folder_for_sockets_that_others_may_enter_is_refused(
+    far: Settings, check: Callable[[Settings], None]
+) -> None:
     engines.sockets_folder(far).mkdir(mode=0o755)
     with pytest.raises(SettingsError, match="not this user's alone"):
-        engines.require_sockets_folder(far)
+        check(far)
 
 
-def test_a_link_in_place_of_the_folder_for_sockets_is_refused(far: Settings, tmp_path: Path) -> None:
-    engines.sockets_folder(far).symlink_to(tmp_path)
+@pytest.mark.parametrize("check", [engines.require_sockets_folder, engines.make_sockets_folder])
+@pytest.mark.parametrize("to", ["", "nowhere"], ids=["to a folder", "to nothing"])
+def test_a_link_in_place_of_the_folder_for_sockets_is_refused(
+    far: Settings, tmp_path: Path, to: str, check: Callable[[Settings], None]
+) -> None:
+    engines.sockets_folder(far).symlink_to(tmp_path / to)
     with pytest.raises(SettingsError, match="not this user's alone"):
-        engines.require_sockets_folder(far)
+        check(far)
+
+
+def test_a_folder_for_sockets_that_cannot_be_made_is_said(far: Settings, tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    with pytest.raises(SettingsError, match=r"where engines are to listen, cannot be made: Not a directory"):
+        engines.make_sockets_folder(far)

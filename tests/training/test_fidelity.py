@@ -5,13 +5,12 @@ own updates, so an error in the optimizer, the clipping or the warm-up would gro
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from outcrop.domain.plan import LoraPlan, TrainingPlan
 from outcrop.modeling import lora
@@ -22,7 +21,6 @@ from outcrop.training.loop import Material, train
 from outcrop.training.optimizer import BETAS, CLIP_NORM, WEIGHT_DECAY
 from outcrop.training.order import epoch_order
 from outcrop.training.pupil import Pupil, prepare
-from outcrop.training.schedule import Schedule
 
 Make = Callable[[Sequence[Rendered]], Rows]
 MakePlan = Callable[..., TrainingPlan]
@@ -61,20 +59,23 @@ def named(pupil: Pupil) -> dict[str, torch.Tensor]:
     return copies
 
 
-@contextmanager
-def seen_before_each_step(look: Callable[[], None]) -> Iterator[None]:
-    """Calls `look` whenever an optimizer is about to step, with the gradients that it will step along."""
-    handle = register_optimizer_step_pre_hook(lambda *_: look())
-    try:
-        yield
-    finally:
-        handle.remove()
+class SeenBeforeEachStep(TorchDispatchMode):
+    """Calls `look` whenever AdamW is about to step, with the gradients that it will step along."""
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        super().__init__()
+        self.look = look
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._fused_adamw_.default:
+            self.look()
+        return func(*args, **(kwargs or {}))
 
 
 def ours(pupil: Pupil, rows: Rows, plan: TrainingPlan, heard: Any) -> tuple[list[float], list[Gradients]]:
     """Every step's loss and clipped gradients."""
     seen: list[Gradients] = []
-    with seen_before_each_step(lambda: seen.append(named(pupil))):
+    with SeenBeforeEachStep(lambda: seen.append(named(pupil))):
         train(pupil.model, Material(training=rows), plan, heard)
     return heard.losses, seen
 
@@ -82,8 +83,8 @@ def ours(pupil: Pupil, rows: Rows, plan: TrainingPlan, heard: Any) -> tuple[list
 def theirs(model: torch.nn.Module, rows: Sequence[Rendered], plan: TrainingPlan) -> tuple[list[float], list[Gradients]]:
     """The same steps as a padding trainer takes them."""
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    optimizer = torch.optim.AdamW(trained.values(), betas=BETAS, weight_decay=WEIGHT_DECAY)
-    schedule = Schedule.of(plan, plan.epochs * -(-len(rows) // plan.batch_size))
+    optimizer = torch.optim.AdamW(trained.values(), plan.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY)
+    schedule = their_schedule(optimizer, plan, plan.epochs * -(-len(rows) // plan.batch_size))
     losses, seen = [], []
     for epoch in range(plan.epochs):
         order = epoch_order(len(rows), plan.seed, epoch).tolist()
@@ -92,11 +93,19 @@ def theirs(model: torch.nn.Module, rows: Sequence[Rendered], plan: TrainingPlan)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(trained.values(), CLIP_NORM)
             seen.append({_plain(name): _gradient(parameter) for name, parameter in trained.items()})
-            optimizer.param_groups[0]["lr"] = schedule.learning_rate(len(losses))
             optimizer.step()
+            schedule.step()
             optimizer.zero_grad()
             losses.append(loss.item())
     return losses, seen
+
+
+def their_schedule(optimizer: torch.optim.Optimizer, plan: TrainingPlan, steps: int) -> Any:
+    """transformers' own. Its first step has a rate of 0: ours are those after it, of a run one step longer."""
+    from transformers import get_linear_schedule_with_warmup
+
+    optimizer.param_groups[0]["initial_lr"] = plan.learning_rate  # what a schedule asks for that begins further on
+    return get_linear_schedule_with_warmup(optimizer, plan.warmup_steps + 1, steps + 1, last_epoch=0)
 
 
 def padded(rows: Sequence[Rendered]) -> dict[str, torch.Tensor]:

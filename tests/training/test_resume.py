@@ -3,14 +3,18 @@
 import base64
 import hashlib
 import json
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from enum import Enum
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ from architectures import write_network
 from counts import Counts
 from outcrop.domain.events import CheckpointDamaged, Event, Finished, Resumed, Started, Step, Validation, from_line
 from outcrop.domain.plan import EarlyStopping, LoraPlan
+from outcrop.domain.probes import PROBES_FILE
 from outcrop.sealed import SealedReader, new_key
 from outcrop.training.child import plan_digest, run
 from outcrop.training.saver import Saver
@@ -38,12 +43,28 @@ GPT2_LINEAR = ("c_attn", "c_fc", "c_proj")
 WEIGHTS = "adapter_model.safetensors"
 
 
+class Moment(Enum):
+    """What the process is at when it is killed."""
+
+    BEGINNING = "before its first new step"
+    STEPS = "between steps, or wherever it is"
+    SAVE = "inside a save"
+    MODEL = "after the last step, before the model is whole"
+
+
+# Every other one inside a save; the one after the last step is its run's last, so that the others find steps to do.
+MOMENTS = (
+    *(Moment.SAVE, Moment.STEPS, Moment.SAVE, Moment.BEGINNING, Moment.MODEL),
+    *(Moment.SAVE, Moment.BEGINNING, Moment.SAVE, Moment.STEPS, Moment.SAVE),
+)
+
+
 @dataclass(frozen=True)
 class Point:
-    """Where to kill: once `steps` more were told, `after_s` later; inside a save, once one has begun after that."""
+    """Where to kill: `after_s` after the moment, where it has steps once `steps` more were told."""
 
+    moment: Moment
     steps: int
-    in_save: bool
     after_s: float
 
 
@@ -55,11 +76,20 @@ class Runs:
     folder: Path
     attempt: int = 0
     newest: int = 0  # the step of the newest whole checkpoint when the last attempt began
-    cut_saves: int = 0  # kills that left a half-written checkpoint behind
 
     @property
     def checkpoints(self) -> Path:
         return self.folder / "checkpoints"
+
+    @property
+    def half_saved(self) -> bool:
+        """Whether the last attempt has a checkpoint that is not whole."""
+        return bool(list(self.checkpoints.glob(f"{self.attempt}/.step-*")))
+
+    @property
+    def half_written(self) -> bool:
+        """Whether the last attempt has begun to write its model and has not ended."""
+        return self.out.exists() and not (self.out / PROBES_FILE).exists()
 
     @property
     def out(self) -> Path:
@@ -78,17 +108,21 @@ class Runs:
         return events
 
     def kill(self, point: Point) -> list[Event]:
-        """An attempt that is killed at the point."""
+        """An attempt that is killed at the point, for certain."""
         with self._begun() as child:
-            events = list(_until(child, point.steps))
-            if point.in_save:
-                self._await_save(child)
-            time.sleep(point.after_s)
+            events = list(self._until(child, point))
+            if point.moment is Moment.SAVE:
+                _stop_while(child, lambda: self.half_saved, point.after_s)
+            elif point.moment is Moment.MODEL:
+                _stop_while(child, lambda: self.half_written, point.after_s)
+            else:
+                time.sleep(point.after_s)
             child.kill()
             assert child.stdout is not None
             rest = child.stdout.read().splitlines(keepends=True)
-            child.wait()
-        self.cut_saves += bool(list(self.checkpoints.glob(f"{self.attempt}/.step-*")))
+            assert child.wait() == -signal.SIGKILL
+        assert self.half_saved or point.moment is not Moment.SAVE
+        assert self.half_written or point.moment is not Moment.MODEL
         return events + [from_line(line.decode()) for line in rest if line.endswith(b"\n")]
 
     @contextmanager
@@ -109,23 +143,34 @@ class Runs:
             child.stdin.close()
             yield child
 
-    def _await_save(self, child: subprocess.Popen[bytes]) -> None:
-        own = self.checkpoints / str(self.attempt)
-        while child.poll() is None and not list(own.glob(".step-*")):
-            pass  # a save lasts milliseconds: looked for without a pause
+    def _until(self, child: subprocess.Popen[bytes], point: Point) -> Iterator[Event]:
+        """Events until the point's steps were told (those told again do not count); at the beginning, the first."""
+        assert child.stdout is not None
+        awaited = self.newest + point.steps - 1
+        if point.moment is Moment.MODEL:
+            awaited = STEPS - 1
+        for line in child.stdout:
+            event = from_line(line.decode())
+            yield event
+            if point.moment is Moment.BEGINNING or (isinstance(event, Step) and event.step >= awaited):
+                return
 
 
-def _until(child: subprocess.Popen[bytes], steps: int) -> Iterator[Event]:
-    """Events until so many new steps were told (those told again do not count)."""
-    assert child.stdout is not None
-    first = 0
-    for line in child.stdout:
-        event = from_line(line.decode())
-        yield event
-        if isinstance(event, Resumed):
-            first = event.step
-        if isinstance(event, Step) and event.step >= first + steps - 1:
+def _stop_while(child: subprocess.Popen[bytes], condition: Callable[[], bool], after_s: float) -> None:
+    """Stops the process so long after the condition has come true, and while it is: a stopped one ends nothing.
+
+    Where it was too late, it goes on to the next time, and is then stopped sooner.
+    """
+    while True:
+        while not condition():  # a save lasts milliseconds: looked for without a pause
+            assert child.poll() is None, "the process ended before the moment came"
+        time.sleep(after_s)
+        child.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        if condition():
             return
+        child.send_signal(signal.SIGCONT)
+        after_s /= 2
 
 
 def measured(events: list[Event]) -> list[Event]:
@@ -173,12 +218,12 @@ def new_runs(job: Any, tmp_path: Path) -> Callable[[str], Runs]:
 
 
 def points(count: int) -> list[Point]:
-    """Moments over a whole run, every other one inside a save; a fixed seed."""
+    """Moments over a whole run; a fixed seed."""
     draw = random.Random(11)
     most = STEPS // (POINTS_A_RUN + 1)  # so that a run lives through all of its kills
     return [
-        Point(draw.randint(1, most), in_save=number % 2 == 1, after_s=draw.uniform(0, LATEST_AFTER_S))
-        for number in range(count)
+        Point(moment, draw.randint(1, most), draw.uniform(0, LATEST_AFTER_S))
+        for moment in islice(cycle(MOMENTS), count)
     ]
 
 
@@ -186,7 +231,6 @@ def test_a_run_killed_anywhere_goes_on_to_the_bit(job: Any, new_runs: Callable[[
     told, model = alone(job, new_runs("alone"))
     assert len(told) > STEPS
     killed = points(counts.few_or_full(FEW_POINTS, FULL_POINTS))
-    cut_saves = 0
     for first in range(0, len(killed), POINTS_A_RUN):
         runs = new_runs(f"killed-{first}")
         for point in killed[first : first + POINTS_A_RUN]:
@@ -195,13 +239,11 @@ def test_a_run_killed_anywhere_goes_on_to_the_bit(job: Any, new_runs: Callable[[
         expect_to_go_on(runs, events, told)
         assert measured(events) == told
         assert weights(runs) == model
-        cut_saves += runs.cut_saves
-    assert cut_saves, "no kill came inside a save"
     counts.record(
         "resume",
         {
             "kill -9 of a training process": len(killed),
-            "of them inside a save (a half-written checkpoint was left)": cut_saves,
+            "of them": {moment.value: sum(point.moment is moment for point in killed) for moment in Moment},
             "steps of a run": STEPS,
             "outcome": "every resumed sequence of losses and validation losses bit-equal to the uninterrupted run's, "
             "every model byte-equal",
@@ -215,9 +257,9 @@ def expect_to_go_on(runs: Runs, events: list[Event], told: list[Event]) -> None:
     assert said == told[: len(said)]
     assert isinstance(events[0], Started)
     assert not [event for event in events if isinstance(event, CheckpointDamaged)]
-    if runs.attempt > 1:
-        (resumed,) = [event for event in events if isinstance(event, Resumed)]
-        assert resumed.step == runs.newest and resumed.lost_steps >= 0
+    resumed = [event for event in events if isinstance(event, Resumed)]
+    assert len(resumed) == (runs.attempt > 1 and len(events) > 1)  # one may be killed before it says so
+    assert all(event.step == runs.newest and event.lost_steps >= 0 for event in resumed)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from outcrop.families.catalogue import PEBBLE
 from outcrop.services.call import Call, Ground, Principal
 from outcrop.services.table import OPERATIONS
 from outcrop.store import jobs
-from outcrop.store.engines import socket_of
+from outcrop.store.engines import make_sockets_folder, remove_sockets_folder, socket_of
 from outcrop.store.home import open_home
 from outcrop.store.jobs import ClaimedJob, Job
 from outcrop.worker import job as attempts
@@ -130,7 +130,7 @@ def opened(home_folder: Path, engine: Path) -> Iterator[Scene]:
     settings = Settings(home=home_folder)
     home = open_home(settings)
     serves = socket_of(settings, PEBBLE)
-    serves.parent.mkdir(parents=True, exist_ok=True)
+    make_sockets_folder(settings)
     serves.symlink_to(engine)
     server = Ground(
         settings=settings,
@@ -143,6 +143,7 @@ def opened(home_folder: Path, engine: Path) -> Iterator[Scene]:
     ground = open_ground(settings)
     yield Scene(ground=ground, server=server)
     serves.unlink(missing_ok=True)
+    remove_sockets_folder(settings)
     home.close()
     ground.database.close()
 

@@ -24,11 +24,12 @@ from outcrop.domain.probes import Probe, Probes
 from outcrop.domain.states import JobStatus
 from outcrop.families.catalogue import PEBBLE
 from outcrop.sealed import SealedReader, SealedWriter
-from outcrop.store import models
+from outcrop.store import engines, models
 from outcrop.store.engines import socket_of
 from outcrop.text import Tokenizer
 from outcrop.worker import gate
 from outcrop.worker.ground import key_context
+from outcrop.worker.lease import StopRequested
 from outcrop.worker.questions import Asked, Question, digest_of
 
 pytestmark = [pytest.mark.xdist_group("worker"), pytest.mark.timeout(120)]
@@ -70,7 +71,7 @@ def candidate_of(scene: Any, name: str) -> gate.Candidate:
     assert model is not None and model.data_key is not None
     key = scene.ground.keys.unwrap(model.data_key, key_context(model.job_id))
     folder = scene.ground.model_folder(model.job_id)
-    return gate.Candidate(job_id=model.job_id, folder=folder, key=key, checkpoint=str(PEBBLE))
+    return gate.Candidate(job_id=model.job_id, fence=1, folder=folder, key=key, checkpoint=str(PEBBLE))
 
 
 def asked_of(scene: Any) -> Asked:
@@ -83,7 +84,9 @@ def asked_of(scene: Any) -> Asked:
 
 def examine(scene: Any, candidate: gate.Candidate) -> Parity:
     probes, asked = gate.read_probes(candidate), asked_of(scene)
-    return gate.admit(scene.ground, candidate, lambda: None, lambda loaded: gate.examine(loaded, probes, asked))
+    return gate.admit(
+        scene.ground, candidate, lambda: None, lambda loaded: gate.examine(loaded, probes, asked, lambda: None)
+    )
 
 
 @contextlib.contextmanager
@@ -99,6 +102,12 @@ def engine_of(checkpoint: Path, socket: Path) -> Iterator[None]:
 def sealed(trained: Any) -> Sealed:
     """The model `plain` of the scene `trained`."""
     return Sealed(candidate_of(trained, "plain"))
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A checkpoint whose engine nobody has started."""
+    return Path(shutil.copytree(PEBBLE, tmp_path / "elsewhere"))
 
 
 # --- what passes ------------------------------------------------------------------------------------------------------
@@ -192,6 +201,60 @@ def test_an_engine_that_will_not_come_fails_the_job_with_its_reason(trained: Any
     assert trained.ground.wishes.checkpoints() == set()
 
 
+def test_an_engine_that_died_beside_the_training_and_comes_in_the_gate_is_good(
+    trained: Any, sealed: Sealed, elsewhere: Path
+) -> None:
+    late = replace(sealed.candidate, checkpoint=str(elsewhere))
+    socket = socket_of(trained.ground.settings, elsewhere)
+
+    def come() -> None:
+        if not socket.is_symlink():
+            socket.symlink_to(socket_of(trained.ground.settings, PEBBLE))
+
+    with trained.ground.wishes.held(str(elsewhere)):
+        trained.ground.wishes.give_up(str(elsewhere), "it does not start")
+        assert gate.admit(trained.ground, late, come, lambda loaded: loaded.name) == late.name
+
+
+def test_the_limit_of_a_start_counts_from_the_start_and_not_from_the_wish(
+    trained: Any, sealed: Sealed, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "START_LIMIT_S", 0.0)
+    ground, late = trained.ground, replace(sealed.candidate, checkpoint=str(elsewhere))
+    engines.want(ground.database, ground.settings, elsewhere, ground.clock())
+    looks: list[None] = []
+
+    def wait_for_its_turn() -> None:
+        looks.append(None)
+        if len(looks) == 3:  # the models of others are loaded
+            engines.starting(ground.database, str(elsewhere), 1)
+
+    with pytest.raises(JobFailure, match="its engine does not start"):
+        gate.admit(ground, late, wait_for_its_turn, lambda loaded: pytest.fail("it came"))
+    assert len(looks) >= 3
+
+
+def test_a_stop_is_heard_between_the_questions(trained: Any, sealed: Sealed) -> None:
+    probes, asked = gate.read_probes(sealed.candidate), asked_of(trained)
+    left = [None] * 10  # the prompts of 8 rows, and two questions
+
+    def check() -> None:
+        if not left:
+            raise StopRequested
+        left.pop()
+
+    def use(loaded: gate.Loaded) -> Parity:
+        return gate.examine(loaded, probes, asked, check)
+
+    with pytest.raises(StopRequested):
+        gate.admit(trained.ground, sealed.candidate, lambda: None, use)
+    assert face.loaded(socket_of(trained.ground.settings, PEBBLE)) == ["base"]
+
+
+def test_two_attempts_at_one_job_do_not_share_a_name_in_the_engine(sealed: Sealed) -> None:
+    assert sealed.candidate.name != replace(sealed.candidate, fence=2).name
+
+
 def test_a_model_that_the_engine_refuses_fails_with_its_words(trained: Any, sealed: Sealed) -> None:
     sealed.change_config(use_dora=True)
     with pytest.raises(JobFailure, match=r"does not take the model: .*use_dora"):
@@ -226,9 +289,9 @@ def test_a_template_that_says_the_date_passes_on_another_day_and_only_where_no_f
     asked = Asked(questions=(Question.of(Conversation(messages=turns)),), tokenizer=digest_of(dated))
     with engine_of(dated, tmp_path / "dated.sock"):
         loaded = gate.Loaded(tmp_path / "dated.sock", "base", dated)
-        gate.check_prompts(loaded, Probes(rows=(probe,)), asked)
+        gate.check_prompts(loaded, Probes(rows=(probe,)), asked, lambda: None)
         with pytest.raises(JobFailure, match="template does not render"):
-            gate.check_prompts(loaded, Probes(rows=(probe,)), replace(asked, tokenizer="of other files"))
+            gate.check_prompts(loaded, Probes(rows=(probe,)), replace(asked, tokenizer="of other files"), lambda: None)
 
 
 def test_probes_that_were_altered_or_are_anothers_are_refused(trained: Any, sealed: Sealed) -> None:

@@ -1,6 +1,8 @@
 """A model's plaintext exists for as long as an engine takes to load it, for its owner alone."""
 
+import errno
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -68,7 +70,19 @@ def test_what_a_killed_worker_left_is_swept_by_the_next_of_its_home_alone(tmp_pa
 def test_a_model_larger_than_the_memory_is_refused_before_anything_is_written(model: Path, tmp_path: Path) -> None:
     with (model / "adapter_model.safetensors").open("r+b") as file:
         file.truncate(2 * shutil.disk_usage(handover.MEMORY).free)  # a hole: it takes no disk
-    with pytest.raises(OutcropError, match="bytes free"), handover.opened(model, KEY, tmp_path / "run"):
+    with pytest.raises(OutcropError, match=r"bytes free.*--shm-size"), handover.opened(model, KEY, tmp_path / "run"):
+        pytest.fail("it was handed over")
+    assert not _left(tmp_path / "run")
+
+
+def test_a_place_that_fills_up_meanwhile_is_said_as_that(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fdopen", full)
+    with pytest.raises(handover.NoRoom, match="became full"), handover.opened(model, KEY, tmp_path / "run"):
         pytest.fail("it was handed over")
     assert not _left(tmp_path / "run")
 

@@ -4,10 +4,13 @@ import csv
 import io
 import json
 import logging
+import os
 import resource
 import shutil
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from outcrop.sealed import new_key
 from outcrop.store import jobs, models
 from outcrop.worker import job as attempts
 from outcrop.worker.data import Sources
+from outcrop.worker.succession import keep_plan, kept_plan
 
 pytestmark = [pytest.mark.xdist_group("worker"), pytest.mark.timeout(120)]
 
@@ -380,28 +384,38 @@ def begun(scene: Any, name: str) -> threading.Thread:
 
 def test_a_job_taken_over_goes_on_from_its_checkpoint_and_says_so(scene: Any) -> None:
     scene.put("train.jsonl", jsonl([nova_row(f"What is {number}?", f"It is {number * 7}.") for number in range(60)]))
-    hyperparameters = {"epochCount": "3", "outcrop.checkpointEverySeconds": "1"}
-    job = scene.queue("taken", hyperParameters=hyperparameters)
-    first = begun(scene, "first")
+    job = scene.queue("taken", hyperParameters={"epochCount": "3"})
+    _run_until_rows_are_ready(scene)
+    _checkpoint_every_step(scene.ground.work_folder(job.id))
+    interrupted = begun(scene, "interrupted")
     checkpoints = scene.ground.work_folder(job.id) / "checkpoints"
-    await_that(lambda: list(checkpoints.glob("*/step-*")), 60, "a checkpoint")
+    await_that(lambda: list(checkpoints.glob("*/step-*")), 60, "a checkpoint", every_s=0.01)
+    for record in scene.ground.settings.processes_folder.glob("*.json"):
+        os.kill(int(record.stem), signal.SIGSTOP)  # so that it comes no further, however fast it is
     scene.closing.set()
-    first.join()
+    interrupted.join()
     handed_back = scene.job("taken")
     assert handed_back.status is JobStatus.IN_PROGRESS
     scene.closing.clear()
     scene.put("train.jsonl", b"of no use: the rows are prepared")
-    begun(scene, "second").join()
+    begun(scene, "last").join()
     job = scene.job("taken")
     assert (job.status, job.failure_message) == (JobStatus.COMPLETED, None)
     assert [job.phases[phase] for phase in PHASES[:2]] == [handed_back.phases[phase] for phase in PHASES[:2]]
     times_are_true(job)
-    (resumed,) = job.history
-    assert resumed["event"] == "resumed" and resumed["attempt"] == 2
-    assert resumed["from_step"] > 0 and resumed["lost_steps"] >= 0
+    resumed = job.history[-1]
+    assert resumed["event"] == "resumed" and resumed["attempt"] == 3
+    assert 0 < resumed["from_step"] < 180 and resumed["lost_steps"] >= 0
     steps = rows_of(scene, job, "training_artifacts/step_wise_training_metrics.csv")
     assert [row["step_number"] for row in steps] == [str(step) for step in range(180)]
     assert not scene.ground.work_folder(job.id).exists()
+
+
+def _checkpoint_every_step(work: Path) -> None:
+    """In the plan that the job's next attempts train by: what a checkpoint is bound to stays the same."""
+    plan = kept_plan(work)
+    assert plan is not None
+    keep_plan(work, replace(plan, checkpoint_every_steps=1))
 
 
 def test_a_job_whose_prepared_rows_are_gone_begins_again_and_says_so(scene: Any) -> None:

@@ -8,7 +8,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psutil
@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kills"), pytest.mark.ti
 
 ROWS = 60
 EPOCHS = 3
+MANY_ROWS = 6000  # a job of them trains for minutes on any machine: nobody waits for its end
 FULL_POINTS, FEW_POINTS = 10, 2
 BEFORE_S = 2.0  # from a job's creation to about its training
 TRAINING_S = 4.0  # from the child's start to about its end
@@ -31,7 +32,8 @@ def outcrop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcrop]:
     running = Outcrop(tmp_path_factory.mktemp("home") / "outcrop")
     running.client("s3").create_bucket(Bucket="kills")
     rows = [nova_row(f"What is number {number % 12}?", f"It is {number % 12 * 7}.") for number in range(ROWS)]
-    running.client("s3").put_object(Bucket="kills", Key="train.jsonl", Body=jsonl(rows))
+    for name, data in (("train", rows), ("long", rows * (MANY_ROWS // ROWS))):
+        running.client("s3").put_object(Bucket="kills", Key=f"{name}.jsonl", Body=jsonl(data))
     make_role(running, "kills", "KillsRole")
     yield running
     running.stop()
@@ -73,7 +75,7 @@ def _killed(processes: list[psutil.Process]) -> int:
     return hits
 
 
-def _create(outcrop: Outcrop, name: str) -> dict[str, Any]:
+def _create(outcrop: Outcrop, name: str, data: str = "train") -> dict[str, Any]:
     account = outcrop.client("sts").get_caller_identity()["Account"]
     bedrock = outcrop.client("bedrock")
     bedrock.create_model_customization_job(
@@ -81,13 +83,23 @@ def _create(outcrop: Outcrop, name: str) -> dict[str, Any]:
         customModelName=name,
         roleArn=f"arn:aws:iam::{account}:role/KillsRole",
         baseModelIdentifier="amazon.nova-micro-v1:0:128k",
-        trainingDataConfig={"s3Uri": "s3://kills/train.jsonl"},
+        trainingDataConfig={"s3Uri": f"s3://kills/{data}.jsonl"},
         validationDataConfig={"validators": [{"s3Uri": "s3://kills/train.jsonl"}]},
         outputDataConfig={"s3Uri": "s3://kills/out"},
         hyperParameters={"epochCount": str(EPOCHS), "batchSize": "1", "outcrop.checkpointEverySeconds": "1"},
     )
     created: dict[str, Any] = bedrock.get_model_customization_job(jobIdentifier=name)
     return created
+
+
+def _begun(outcrop: Outcrop, name: str, point: Point) -> str:
+    """The name of a job that has come to the point; where one had ended before, another that is killed sooner."""
+    _create(outcrop, name)
+    point.reach(outcrop)
+    if point.in_training and not outcrop.find("outcrop.training"):
+        _is_whole(outcrop, name)
+        return _begun(outcrop, f"{name}-sooner", replace(point, after_s=point.after_s / 2))
+    return name
 
 
 def _is_whole(outcrop: Outcrop, name: str) -> None:
@@ -120,9 +132,7 @@ def _all_gone(processes: list[psutil.Process]) -> None:
 def test_the_worker_killed_at_any_point_loses_no_job(outcrop: Outcrop, counts: Counts) -> None:
     in_training = 0
     for number, point in enumerate(_points(counts)):
-        name = f"worker-{number}"
-        _create(outcrop, name)
-        point.reach(outcrop)
+        name = _begun(outcrop, f"worker-{number}", point)
         worker = await_that(lambda: outcrop.find("outcrop.worker"), 30, "a worker")[0]
         below = worker.children(recursive=True)
         in_training += bool(outcrop.find("outcrop.training"))
@@ -135,9 +145,7 @@ def test_the_worker_killed_at_any_point_loses_no_job(outcrop: Outcrop, counts: C
 def test_the_training_child_killed_at_any_point_fails_with_a_true_cause(outcrop: Outcrop, counts: Counts) -> None:
     bedrock, hits = outcrop.client("bedrock"), 0
     for number, point in enumerate(_points(counts, only_training=True)):
-        name = f"child-{number}"
-        _create(outcrop, name)
-        point.reach(outcrop)
+        name = _begun(outcrop, f"child-{number}", point)
         children = outcrop.find("outcrop.training")
         hits += _killed(children)
         _all_gone(children)
@@ -153,9 +161,7 @@ def test_the_training_child_killed_at_any_point_fails_with_a_true_cause(outcrop:
 def test_the_whole_tree_killed_at_any_point_loses_no_job(outcrop: Outcrop, counts: Counts) -> None:
     in_training = 0
     for number, point in enumerate(_points(counts)):
-        name = f"tree-{number}"
-        _create(outcrop, name)
-        point.reach(outcrop)
+        name = _begun(outcrop, f"tree-{number}", point)
         in_training += bool(outcrop.find("outcrop.training"))
         old = outcrop.kill_tree()
         outcrop.start()
@@ -166,7 +172,7 @@ def test_the_whole_tree_killed_at_any_point_loses_no_job(outcrop: Outcrop, count
 
 def test_a_stopped_job_leaves_no_model_and_no_process(outcrop: Outcrop) -> None:
     bedrock = outcrop.client("bedrock")
-    _create(outcrop, "stopped")
+    _create(outcrop, "stopped", "long")
     await_that(lambda: outcrop.find("outcrop.training"), 60, "a training child")
     bedrock.stop_model_customization_job(jobIdentifier="stopped")
     job = wait_for_job(bedrock, "stopped")

@@ -1,51 +1,59 @@
-"""bfloat16 is chosen where it pays and nothing is risked, and what was stated is always kept."""
+"""bfloat16 is chosen where it pays and nothing is risked, on what torch itself would compute on."""
 
 import json
 from pathlib import Path
 
 import pytest
+import torch
 
+from outcrop.config import Settings
+from outcrop.families import Checkpoint
+from outcrop.worker.planning import hardware
 from outcrop.worker.precision import LARGE_CHECKPOINT_BYTES, Hardware, choose
 
-CUDA = Hardware(cuda=True, bfloat16_cpu=False)
-FAST = Hardware(cuda=False, bfloat16_cpu=True)
-PLAIN = Hardware(cuda=False, bfloat16_cpu=False)
+CARD = Hardware(card=True, bfloat16_cpu=False)
+FAST = Hardware(card=False, bfloat16_cpu=True)
+PLAIN = Hardware(card=False, bfloat16_cpu=False)
 
 
-def checkpoint(folder: Path, size: int, kind: str = "llama") -> Path:
-    (folder / "config.json").write_text(json.dumps({"model_type": kind}))
+def checkpoint(folder: Path, size: int, **config: object) -> Checkpoint:
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama"} | config))
     with (folder / "model.safetensors").open("wb") as file:
         file.truncate(size)
-    return folder
+    return Checkpoint(path=folder, name="", stand_in=False, sentence="")
 
 
+@pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize(
-    ("machine", "size", "chosen"),
+    ("hardware", "size", "chosen"),
     [
-        (CUDA, 1, "bfloat16"),
+        (CARD, 1, "bfloat16"),
         (FAST, LARGE_CHECKPOINT_BYTES, "bfloat16"),
         (FAST, LARGE_CHECKPOINT_BYTES - 1, "float32"),
         (PLAIN, LARGE_CHECKPOINT_BYTES, "float32"),
     ],
 )
-def test_the_machine_and_the_checkpoint_decide(machine: Hardware, size: int, chosen: str, tmp_path: Path) -> None:
-    assert choose(None, checkpoint(tmp_path, size), machine) == chosen
+def test_the_machine_and_the_checkpoint_decide(
+    hardware: Hardware, size: int, chosen: str, exact: bool, tmp_path: Path
+) -> None:
+    assert choose(checkpoint(tmp_path, size), hardware, exact) == chosen
 
 
-def test_what_was_stated_is_kept(tmp_path: Path) -> None:
-    assert choose("float32", checkpoint(tmp_path, LARGE_CHECKPOINT_BYTES), CUDA) == "float32"
-    assert choose("bfloat16", checkpoint(tmp_path, 1), PLAIN) == "bfloat16"
+@pytest.mark.parametrize("config", [{"model_type": "qwen2"}, {"attention_bias": True}])
+def test_another_architecture_keeps_float32_on_a_cpu(config: dict[str, object], tmp_path: Path) -> None:
+    assert choose(checkpoint(tmp_path, LARGE_CHECKPOINT_BYTES, **config), FAST, False) == "float32"
 
 
-def test_another_architecture_keeps_float32_on_a_cpu(tmp_path: Path) -> None:
-    assert choose(None, checkpoint(tmp_path, LARGE_CHECKPOINT_BYTES, kind="qwen2"), FAST) == "float32"
+def test_what_another_architectures_whole_weights_are_computed_in_is_what_is_chosen(tmp_path: Path) -> None:
+    qwen = checkpoint(tmp_path, LARGE_CHECKPOINT_BYTES, model_type="qwen2")
+    assert (choose(qwen, CARD, True), choose(qwen, CARD, False)) == ("float32", "bfloat16")
 
 
-def test_a_folder_without_a_config_is_left_to_the_child(tmp_path: Path) -> None:
-    assert choose(None, tmp_path, FAST) == "float32"
+def test_what_torch_sees_decides_whatever_drivers_there_are(tmp_path: Path) -> None:
+    assert hardware(Settings(home=tmp_path)).card is torch.cuda.is_available()
 
 
-def test_this_machine_is_read_from_its_kernel() -> None:
-    assert Hardware.here().bfloat16_cpu is any(
+def test_the_processor_is_read_from_its_kernel() -> None:
+    assert Hardware.of(None).bfloat16_cpu is any(
         flag in Path("/proc/cpuinfo").read_text() for flag in ("avx512_bf16", "amx_bf16")
     )

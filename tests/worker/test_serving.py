@@ -1,6 +1,7 @@
 """Engines hold what is in service, and whoever waits hears the truth."""
 
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,9 +12,12 @@ import pytest
 
 import outcrop.services.runtime.engine as face
 from living import await_that
+from outcrop.config import Settings
+from outcrop.domain.errors import SettingsError
 from outcrop.families.catalogue import PEBBLE
 from outcrop.store import engines
 from outcrop.store.engines import EngineState
+from outcrop.worker.ground import open_ground
 from outcrop.worker.serving import Serving
 
 pytestmark = [pytest.mark.xdist_group("worker"), pytest.mark.timeout(180)]
@@ -216,6 +220,20 @@ def test_an_engine_that_has_no_place_to_listen_fails_what_waits_for_it(stage: St
         engines.sockets_folder(far.settings).rmdir()
 
 
+def test_a_worker_does_not_begin_where_anothers_link_stands_in_for_its_folder(tmp_path: Path, monkeypatch: Any) -> None:
+    """It would ask sockets there, with rows, and remove what is called like one."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "precious.sock").touch()
+    with tempfile.TemporaryDirectory() as short:
+        monkeypatch.setattr(tempfile, "tempdir", short)
+        settings = Settings(home=tmp_path / ("x" * 120))
+        engines.sockets_folder(settings).symlink_to(theirs)
+        with pytest.raises(SettingsError, match="not this user's alone"):
+            Serving(open_ground(settings))
+    assert (theirs / "precious.sock").exists()
+
+
 def test_an_engine_that_only_a_job_wished_for_is_started_and_let_go_after_a_while(stage: Stage, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(PEBBLE, tmp_path / "own"))
     socket = engines.socket_of(stage.scene.ground.settings, folder)
@@ -232,6 +250,31 @@ def test_an_engine_that_only_a_job_wished_for_is_started_and_let_go_after_a_whil
     with stage.scene.ground.database.read() as connection:
         found = engines.find(connection, folder)
     assert found is not None and found.state is EngineState.GONE and found.detail == "no job needs it any more"
+    brief.close()
+
+
+def test_an_engine_whose_job_ended_while_it_rested_is_not_started_again(stage: Stage, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(PEBBLE, tmp_path / "own"))
+    (folder / "config.json").write_text("{}")  # it dies of its start
+    ground, brief = stage.scene.ground, Serving(stage.scene.ground)
+
+    def row() -> engines.Engine:
+        with ground.database.read() as connection:
+            found = engines.find(connection, folder)
+        assert found is not None
+        return found
+
+    with ground.wishes.held(str(folder)):
+        brief.reconcile()
+        await_that(lambda: brief.reconcile() or not brief._running, WITHIN_S, "its death")
+        brief.reconcile()
+        assert row().state is EngineState.WANTED, "it rests"
+    for _ in range(2):
+        brief.reconcile()
+        assert (row().state, row().detail) == (EngineState.GONE, "no job needs it any more")
+    engines.want(ground.database, ground.settings, folder, ground.clock())  # a request, which nobody withdraws
+    brief.reconcile()
+    assert row().state is not EngineState.GONE
     brief.close()
 
 

@@ -21,3 +21,11 @@ def test_who_wishes_hears_that_it_is_hopeless_and_who_wishes_later_does_not() ->
         assert wishes.hopeless("a") == "it does not start"
     with wishes.held("a"):
         assert wishes.hopeless("a") is None
+
+
+def test_what_was_hopeless_may_be_hoped_for_again() -> None:
+    wishes = Wishes()
+    with wishes.held("a"):
+        wishes.give_up("a", "it does not start")
+        wishes.hope_again("a")
+        assert wishes.hopeless("a") is None

@@ -16,8 +16,12 @@ import psutil
 
 from outcrop.cli.options import find_server, home_option
 from outcrop.config import Settings
-from outcrop.domain.errors import SettingsError
+from outcrop.domain.errors import OutcropError, SettingsError
+from outcrop.domain.plan import LoraPlan
+from outcrop.families import Catalogue
 from outcrop.store.engines import require_sockets_folder
+from outcrop.worker.estimating import shape_of
+from outcrop.worker.room import adapter_bytes
 
 NEEDED_DISK_BYTES = 2 * 1024**3
 NEEDED_MEMORY_BYTES = 2 * 1024**3
@@ -38,7 +42,7 @@ class Finding:
 @click.option("--port", default=8600, show_default=True, help="The port that the server shall listen on.")
 def doctor(home: Path, port: int) -> None:
     """Look at this machine and say what would be in the way."""
-    machine = [_python(), *_packages(), _pebble(), _disk(home), _memory(), _memory_folder()]
+    machine = [_python(), *_packages(), _pebble(), _disk(home), _memory(), _memory_folder(home)]
     findings = [*machine, _home(home), _socket(home), _port(home, port)]
     for finding in findings:
         click.echo(f"{'ok  ' if finding.good else 'BAD '} {finding.what}")
@@ -100,9 +104,30 @@ def _memory() -> Finding:
     return Finding(free >= NEEDED_MEMORY_BYTES, f"{free / 1024**3:.1f} GiB of memory free", "free at least 2 GiB")
 
 
-def _memory_folder() -> Finding:
-    mend = "without it, plaintext adapters pass through a file in the home folder for a moment"
-    return Finding(os.access(MEMORY_FOLDER, os.W_OK), f"{MEMORY_FOLDER}, memory-backed storage", mend)
+def _memory_folder(home: Path) -> Finding:
+    what = f"{MEMORY_FOLDER}, memory-backed storage"
+    if not os.access(MEMORY_FOLDER, os.W_OK):
+        return Finding(
+            False, what, "without it, plaintext adapters pass through a file in the home folder for a moment"
+        )
+    try:
+        needed, largest = _largest_adapter(home)
+    except OutcropError as error:
+        return Finding(False, "the catalogue of models can be read", str(error))
+    free = shutil.disk_usage(MEMORY_FOLDER).free
+    mend = (
+        f"an adapter of rank {LoraPlan().rank} on {largest} takes {needed / 1e6:,.0f} MB there while an engine loads "
+        "it: make it larger, docker run --shm-size 1g"
+    )
+    return Finding(free >= needed, f"{what}, {free / 1e6:,.0f} MB free", mend)
+
+
+def _largest_adapter(home: Path) -> tuple[int, str]:
+    """Bytes that an adapter of the usual rank takes on the largest checkpoint of the home, and which that is."""
+    catalogue = Catalogue.load(Settings(home=home.resolve()).catalogue_file)
+    folders = {catalogue.checkpoint_for(model_id).path for model_id in catalogue.models()}
+    shapes = ((shape_of(folder), folder) for folder in folders)
+    return max((adapter_bytes(shape, LoraPlan()), str(folder)) for shape, folder in shapes if shape)
 
 
 def _port(home: Path, port: int) -> Finding:

@@ -54,7 +54,7 @@ def run(settings: Settings) -> None:
 
     home = open_home(settings)
     _log_to(settings.logs_folder / "server.log")
-    with _only_one(settings):
+    with _only_one(settings), _place_to_listen(settings):
         children.kill_orphans(settings.processes_folder)
         uvloop.run(_serve(settings, _ground(settings, home)))
 
@@ -150,6 +150,18 @@ def _only_one(settings: Settings) -> Iterator[None]:
             where = f", at {found.url}" if found else ""
             raise SettingsError(f"another server already runs on {settings.home}{where}") from None
         yield
+
+
+@contextlib.contextmanager
+def _place_to_listen(settings: Settings) -> Iterator[None]:
+    """Where engines listen: ours before anybody is asked there, and gone with the last of them."""
+    from outcrop.store import engines
+
+    engines.make_sockets_folder(settings)
+    try:
+        yield
+    finally:
+        engines.remove_sockets_folder(settings)
 
 
 def _log_to(file: Path) -> None:

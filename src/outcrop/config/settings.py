@@ -36,6 +36,10 @@ class Settings:
         """Sealed custom models, a folder each."""
         return self.home / "models"
 
+    def whole_weights_file(self, job_id: str) -> Path:
+        """A custom model's own weights, sealed, by the job that made it; missing where the model is an adapter."""
+        return self.models_folder / job_id / "model.safetensors"
+
     @property
     def work_folder(self) -> Path:
         """A folder for each running job; wiped when the job settles."""

@@ -2,7 +2,8 @@
 
 A multiplication and an addition are two operations. A frozen weight costs two a token forward and two backward, a
 trained one two more for its own gradient. The first layer's input has no gradient, the last layer's second half
-and the head are computed for those tokens only that predict something learnt.
+and the head are computed for those tokens only that predict something learnt. Where layers are computed again for the
+backward pass, all but the last take one more forward pass.
 """
 
 import math
@@ -58,11 +59,12 @@ def effort(shape: ModelShape, plan: TrainingPlan, data: Data, *, steps: int, pie
     rows, validation = data.training, data.validation
     looks = 1 + validations(plan, steps) if validation.rows else 0
     trained, looked_at = plan.epochs * rows.computed_tokens, looks * validation.computed_tokens
-    pieces = trained / max(1, piece_tokens) + steps + looked_at / max(1, piece_tokens) / 2
+    again = trained if plan.recompute else 0
+    pieces = trained / max(1, piece_tokens) + steps + (looked_at + again) / max(1, piece_tokens) / 2
     widths = shape.layers * (shape.hidden_size + shape.queries + shape.intermediate_size)
     return Effort(
         flops=plan.epochs * training_flops(shape, plan, rows) + looks * forward_flops(shape, validation),
-        moved=widths * (trained * MOVED_TRAINING + looked_at * MOVED_FORWARD),
+        moved=widths * (trained * MOVED_TRAINING + (looked_at + again) * MOVED_FORWARD),
         calls=shape.layers * pieces,
         steps=steps,
     )
@@ -82,11 +84,11 @@ def training_flops(shape: ModelShape, plan: TrainingPlan, rows: RowStatistics) -
     whole, learnt = rows.computed_tokens, rows.trained_tokens
     layers = 2 * shape.layers * entry * whole + 2 * rest * ((shape.layers - 1) * whole + learnt)
     head = 2 * shape.head_weights * learnt
-    attention = ATTENTION_PASSES * _attention(shape, rows)
+    rest_of_it = ATTENTION_PASSES * _attention(shape, rows) + (_before_the_last(shape, rows) if plan.recompute else 0)
     if plan.lora is None:
-        return 3 * (layers + head) + attention
+        return 3 * (layers + head) + rest_of_it
     adapter = 6 * shape.adapter_weights(plan.lora.rank, plan.lora.targets) * whole
-    return 2 * (layers + head) - 2 * entry * whole + adapter + attention
+    return 2 * (layers + head) - 2 * entry * whole + adapter + rest_of_it
 
 
 def forward_flops(shape: ModelShape, rows: RowStatistics) -> float:
@@ -95,6 +97,12 @@ def forward_flops(shape: ModelShape, rows: RowStatistics) -> float:
     layers = 2 * shape.layers * entry * rows.computed_tokens
     layers += 2 * rest * ((shape.layers - 1) * rows.computed_tokens + rows.trained_tokens)
     return layers + 2 * shape.head_weights * rows.trained_tokens + _attention(shape, rows)
+
+
+def _before_the_last(shape: ModelShape, rows: RowStatistics) -> float:
+    """One more forward pass through all layers but the last."""
+    products = 2 * shape.layers * shape.layer_weights * rows.computed_tokens
+    return (products + _attention(shape, rows)) * (shape.layers - 1) / shape.layers
 
 
 def _halves(shape: ModelShape) -> tuple[int, int]:

@@ -50,7 +50,7 @@ class Estimate:
     `start_s` until the first step, then `training_s`: `plain_s` times what earlier jobs taught; both None where the
     machine's speed is not known. `peak_bytes` is what the process will report; `needed_bytes` of it, all but mapped
     files, are held against `available_bytes` of `memory`, which are free now, and against `most_bytes`, which could be.
-    Jobs of one `kind` teach each other.
+    `recompute`: with layers computed again for the backward pass. Jobs of one `kind` teach each other.
     """
 
     rows: int
@@ -66,6 +66,7 @@ class Estimate:
     available_bytes: int
     most_bytes: int
     memory: str
+    recompute: bool
     kind: str
 
     @property
@@ -98,6 +99,7 @@ class Estimate:
             "mostBytes": self.most_bytes,
             "memory": self.memory,
             "fits": self.fits,
+            "recompute": self.recompute,
             "startSeconds": self.start_s,
             "plainSeconds": self.plain_s,
             "kind": self.kind,
@@ -133,8 +135,19 @@ def estimate(question: Question) -> Estimate:
         available_bytes=machine.memory_bytes,
         most_bytes=machine.most_bytes,
         memory=machine.card or "this machine",
+        recompute=plan.recompute,
         kind=question.kind,
     )
+
+
+def with_room(question: Question) -> Question:
+    """As asked where that fits; else with layers computed again for the backward pass, where that needs less."""
+    asked = replace(question, plan=replace(question.plan, recompute=False))
+    said = estimate(asked)
+    if said.fits:
+        return asked
+    frugal = replace(question, plan=replace(question.plan, recompute=True))
+    return frugal if estimate(frugal).needed_bytes < said.needed_bytes else asked
 
 
 def what_would_fit(question: Question) -> Iterator[str]:
@@ -176,7 +189,7 @@ def _comes_to_a_checkpoint(plan: TrainingPlan, steps: int, training_s: float | N
 
 
 def _fits(question: Question) -> bool:
-    return estimate(question).fits
+    return estimate(with_room(question)).fits
 
 
 def _halved(value: int) -> Iterator[int]:

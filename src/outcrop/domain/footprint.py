@@ -26,7 +26,7 @@ class Engine:
     `working_*`: numbers alive besides while one layer's gradient is computed.
     `prunes`: the last layer goes on only with tokens that predict something learnt. `head_rows`: rows of logits that
     exist at once, `logits`: how many times over, in float32. `head_gradients`: copies of the head's matrix while its
-    gradient is computed.
+    gradient is computed. `entering_*`: what a layer keeps of a token where it is computed again, in hidden sizes.
     """
 
     process_bytes: int
@@ -43,6 +43,8 @@ class Engine:
     head_rows: int = 384
     logits: float = 3
     head_gradients: float = 2
+    entering_stream: float = 1
+    entering_hidden: float = 1
 
 
 # Our own Llama, and transformers' networks: they load a larger library and keep what autograd keeps.
@@ -63,6 +65,7 @@ GENERAL = Engine(
     kept_key_values=5,
     kept_rank=14,
     prunes=False,
+    entering_stream=0,
 )
 CARD_BYTES = 600 * MEBIBYTE  # CUDA's own, and its libraries'
 TOKEN_BYTES = 5  # of a prepared row in memory: a token's id and whether it is learnt
@@ -172,14 +175,23 @@ def _step(run: Run) -> float:
     """One forward and backward pass over the largest piece, at its widest."""
     shape, engine, tokens, size = run.shape, run.engine, run.piece_tokens, BYTES[run.precision]
     learnt = tokens * run.rows.trained_share
-    attention, dense = _kept(run)
-    kept = (attention + dense) * tokens * (shape.layers - 1)
-    kept += attention * tokens + dense * (learnt if engine.prunes else tokens)
     working = engine.working_hidden * shape.hidden_size + engine.working_intermediate * shape.intermediate_size
     head = 4 * engine.logits * min(engine.head_rows, learnt) * shape.vocabulary_size
     head += 0 if run.plan.lora else 4 * engine.head_gradients * shape.head_weights
     narrow = 0 if run.plan.lora or run.precision == "float32" else size * shape.weights  # what the products read
-    return kept + narrow + max(working * tokens * size, head)
+    return _activations(run, learnt) + narrow + max(working * tokens * size, head)
+
+
+def _activations(run: Run, learnt: float) -> float:
+    """What the layers keep for the backward pass. Computed again, only one has more than what entered it."""
+    tokens, before_last = run.piece_tokens, run.shape.layers - 1
+    attention, dense = _kept(run)
+    whole = (attention + dense) * tokens
+    last = attention * tokens + dense * (learnt if run.engine.prunes else tokens)
+    if not run.plan.recompute or not before_last:
+        return whole * before_last + last
+    entering = run.engine.entering_stream * BYTES["float32"] + run.engine.entering_hidden * BYTES[run.precision]
+    return entering * run.shape.hidden_size * tokens * before_last + max(whole, last)
 
 
 def _kept(run: Run) -> tuple[float, float]:

@@ -74,7 +74,8 @@ class Parity:
             return False
         allowed = self.allowed
         near = self.own.mean <= allowed.mean and self.own.largest <= allowed.largest
-        hardly_moved = self.moved.mean <= allowed.mean  # not told from rounding: it may be as near to its base
+        # By less than rounding: it may be as near to its base. (By a little more, the nearer of the two still tells.)
+        hardly_moved = self.moved.mean <= self.base.mean + FLOOR_MEAN
         return near and (self.own.mean < self.to_base.mean or hardly_moved)
 
     def sentence(self, who: str) -> str:

@@ -10,9 +10,9 @@ from outcrop.domain.machine import Precision
 
 Objective = Literal["fine_tuning", "continued_pre_training"]
 
-CHECKPOINT_EVERY_S = 30.0  # what a kill costs at most, and little enough that one is paid for every run of a minute
+CHECKPOINT_EVERY_S = 30.0  # what a kill costs where saving is cheap, and one is paid for every run of a minute
 # How a run is carried out, not what it computes: a checkpoint outlives a change of these.
-_OF_THE_CARRYING_OUT = ("threads", "checkpoint_every_s", "checkpoint_every_steps", "generation_sample")
+_OF_THE_CARRYING_OUT = ("threads", "recompute", "checkpoint_every_s", "checkpoint_every_steps", "generation_sample")
 
 ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -45,7 +45,8 @@ class TrainingPlan:
     `lora` is None for full fine-tuning. `parent` is a sealed model folder of the same base, or None.
     `learning_rate` is the one applied (already translated for the checkpoint). `quantization` says how the frozen
     weights are kept while an adapter is trained (QLoRA: "nf4"), None: as they are. `precision` is the type that layers
-    are computed in; what is trained and what is summed up stay float32.
+    are computed in; what is trained and what is summed up stay float32. `recompute`: layers keep only what enters them
+    and are computed again for the backward pass, which costs time, saves memory and changes no number.
     Of the training file `truncated_rows` were cut to what the checkpoint takes, `skipped_rows` lines were no record,
     and `empty_answers` rows have one.
     Validation comes at every epoch's end, and after every `validate_every_steps` steps where that is given;
@@ -76,6 +77,7 @@ class TrainingPlan:
     precision: Precision = "float32"
     seed: int = 0
     generation_sample: int = 0
+    recompute: bool = False
     threads: int = 1
     checkpoint_every_s: float = CHECKPOINT_EVERY_S
     checkpoint_every_steps: int | None = None
@@ -83,8 +85,8 @@ class TrainingPlan:
     def digest(self) -> str:
         """What the run computes, as SHA-256 in hex: a checkpoint of another digest is another run's.
 
-        Rows go in by their files' names, so that a home may be moved; threads, the checkpoints' pace and what is asked
-        of the model afterwards stay out.
+        Rows go in by their files' names, so that a home may be moved; threads, recomputing, the checkpoints' pace and
+        what is asked of the model afterwards stay out.
         """
         said = {name: value for name, value in asdict(self).items() if name not in _OF_THE_CARRYING_OUT}
         paths = ("training_rows", *(["parent"] if self.parent else []))

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from outcrop.domain.context import context_tokens
 from outcrop.domain.errors import CheckpointError, SettingsError
+from outcrop.domain.plain_llama import is_plain_llama
 from outcrop.domain.plan import ALL_LINEAR, LoraPlan
 from outcrop.families.hyperparameters import Hyperparameters
 from outcrop.families.model import FoundationModel
@@ -60,6 +61,11 @@ class Checkpoint:
     def context_tokens(self) -> int:
         """How many tokens the checkpoint itself can take in."""
         return _context_tokens(self.path)
+
+    @property
+    def is_plain_llama(self) -> bool:
+        """Whether our own Llama computes it, and not transformers."""
+        return is_plain_llama(_json_object(self.path / "config.json"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,7 +120,8 @@ OUTCROPS_OWN = (
         kind="names",
         choices=ALL_LINEAR,
         default=None,
-        sentence="The linear layers that get an adapter; unset, all of them.",
+        sentence="The linear layers that get an adapter, by Llama's names; unset, all of them. A job on a checkpoint "
+        "that calls its layers otherwise fails before its first step and names those that there are.",
     ),
     Hyperparameter(
         name="outcrop.loraDropout",
@@ -136,15 +137,15 @@ OUTCROPS_OWN = (
         minimum=1,
         maximum=1_000_000,
         default=None,
-        sentence="Validation after every so many steps, beside that at the end of each epoch.",
+        sentence="Validation after every so many steps, beside that at the end of each epoch; needs a validator.",
     ),
     Hyperparameter(
         name="outcrop.keepBest",
         kind="choice",
         choices=("true", "false"),
         default=None,
-        sentence="true saves the state with the lowest validation loss (the first validator's), false the last; "
-        "unset, true where the job may stop early.",
+        sentence="true saves the state with the lowest validation loss (the first validator's, which it needs), false "
+        "the last; unset, true where the job may stop early.",
     ),
     Hyperparameter(
         name="outcrop.checkpointEverySeconds",
@@ -152,7 +153,8 @@ OUTCROPS_OWN = (
         minimum=1,
         maximum=86_400,
         default=None,
-        sentence=f"A kill costs so much training at most; unset, {CHECKPOINT_EVERY_S:.0f} seconds.",
+        sentence="So many seconds of training after a checkpoint the next is due, or later where saving would take "
+        f"more than a fiftieth of the time: what a kill costs. Unset, {CHECKPOINT_EVERY_S:.0f}.",
     ),
     Hyperparameter(
         name="outcrop.generationSample",
@@ -160,7 +162,8 @@ OUTCROPS_OWN = (
         minimum=0,
         maximum=64,
         default=None,
-        sentence="After training base and custom model answer so many validation rows, and are scored; unset, none.",
+        sentence="After fine-tuning base and custom model answer so many rows of the first validator, which it needs, "
+        "and are scored; unset, none.",
     ),
     Hyperparameter(
         name="outcrop.precision",
@@ -168,7 +171,8 @@ OUTCROPS_OWN = (
         choices=("auto", "float32", "bfloat16"),
         default=None,
         sentence="The type that layers are computed in; what is trained and summed stays float32. Unset or auto: "
-        "bfloat16 on CUDA, and for a large checkpoint on a CPU that multiplies it in hardware; else float32.",
+        "bfloat16 on a card that torch sees, and for a large Llama on a CPU that multiplies it in hardware; else "
+        "float32. Whole weights of other architectures than Llama train in float32 only.",
     ),
     Hyperparameter(
         name="outcrop.seed",
@@ -185,7 +189,7 @@ def resolve(table: Sequence[Hyperparameter], sent: Mapping[str, str], whose: str
     """Values by name, defaults filled in. Raises ValidationException that names every problem at once."""
     known = {row.name: row for row in (*table, *OUTCROPS_OWN)}
     problems = [_problem(known.get(name), name, text, table, whose) for name, text in sent.items()]
-    found = [problem for problem in problems if problem]
+    found = [problem for problem in (*problems, _contradiction(sent)) if problem]
     if found:
         raise ValidationException(" ".join(found))
     values = {row.name: row.read(sent[name]) if (name := row.name) in sent else row.default for row in known.values()}
@@ -207,6 +211,14 @@ def _problem(
     if row.read(text) is None:
         return f"hyperParameters: {name} must be {row.range_text}; {_shown(text)} was sent."
     return None
+
+
+def _contradiction(sent: Mapping[str, str]) -> str | None:
+    """Full training has no adapter to set anything of."""
+    names = [name for name in sent if name.startswith("outcrop.lora")]
+    if sent.get("outcrop.method") != "full" or not names:
+        return None
+    return f"hyperParameters: {', '.join(names)} cannot be carried out with outcrop.method full: leave out either."
 
 
 def _shown(text: str) -> str:

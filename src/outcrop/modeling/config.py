@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from outcrop.domain import plain_llama
 from outcrop.domain.errors import CheckpointError
 
 
@@ -53,7 +54,7 @@ class LlamaConfig:
     def _read(raw: Mapping[str, Any]) -> "LlamaConfig":
         _refuse_other_architectures(raw)
         heads = raw["num_attention_heads"]
-        rope = _rope(raw)
+        rope = plain_llama.rope_of(raw)
         return LlamaConfig(
             vocabulary_size=raw["vocab_size"],
             hidden_size=raw["hidden_size"],
@@ -83,35 +84,20 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def is_plain_llama(folder: Path) -> bool:
     """Whether our own Llama computes the checkpoint in `folder`. Raises CheckpointError where it cannot be read."""
-    raw = read_config(folder)
-    plain = all(raw.get(member, value) == value for member, value in _PLAIN.items())
-    return plain and _rope_kind(_rope(raw)) in _ROPES and not raw.get("quantization_config")
-
-
-# Silently ignoring a bias or another activation would train a wrong model.
-_PLAIN = {"model_type": "llama", "hidden_act": "silu", "attention_bias": False, "mlp_bias": False}
-_ROPES = ("default", "llama3")
+    return plain_llama.is_plain_llama(read_config(folder))
 
 
 def _refuse_other_architectures(raw: Mapping[str, Any]) -> None:
-    for member, value in _PLAIN.items():
+    for member, value in plain_llama.PLAIN.items():
         if raw.get(member, value) != value:
             raise CheckpointError(f"The checkpoint's {member} is {raw[member]!r}: only Llama with {value!r} is read.")
 
 
-def _rope(raw: Mapping[str, Any]) -> dict[str, Any]:
-    return {**(raw.get("rope_scaling") or {}), **(raw.get("rope_parameters") or {})}
-
-
-def _rope_kind(rope: Mapping[str, Any]) -> Any:
-    return rope.get("rope_type") or rope.get("type") or "default"
-
-
 def _scaling(rope: Mapping[str, Any]) -> RopeScaling | None:
-    kind = _rope_kind(rope)
+    kind = plain_llama.rope_kind(rope)
     if kind == "default":
         return None
-    if kind not in _ROPES:
+    if kind not in plain_llama.ROPES:
         raise CheckpointError(f"The checkpoint's rope_type is {kind!r}: only 'default' and 'llama3' are read.")
     return RopeScaling(
         factor=rope["factor"],

@@ -4,8 +4,10 @@ Rows of equal length run side by side, each length in a pass of its own, so that
 masks, counts positions or keeps a state. Knows nothing of files, adapters or tokenizers.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,8 +18,11 @@ from torch.utils.checkpoint import checkpoint
 from outcrop.domain.errors import CheckpointError
 from outcrop.modeling.heads import Head, find_head, tolerance
 from outcrop.modeling.packed import Packed
-from outcrop.modeling.transformers_library import Network, network_from, network_of, probe_tokens, stored
+from outcrop.modeling.recomputing import recomputed
+from outcrop.modeling.transfer import moved
+from outcrop.modeling.transformers_library import Network, layers_of, network_from, network_of, probe_tokens, stored
 
+LOG = logging.getLogger(__name__)
 # Logits for this many tokens at a time: a vocabulary of 256,000 then takes 400 MB, whatever the rows' length.
 HEAD_ROWS = 384
 
@@ -69,6 +74,14 @@ class General(nn.Module):
         parts = zip(states.split(HEAD_ROWS), targets.split(HEAD_ROWS), strict=True)
         return torch.stack([_head_loss(head, rows, answers) for rows, answers in parts]).sum()
 
+    def recompute(self) -> None:
+        """Each layer keeps only what enters it; what the network computes around its layers stays as it is."""
+        layers = layers_of(self.network)
+        if not layers:
+            LOG.warning("The layers of %s are in no list: they are computed once.", type(self.network).__name__)
+        for layer in layers:
+            layer.forward = partial(recomputed, layer.forward)
+
     @torch.no_grad()
     def take(self, tensors: dict[str, torch.Tensor]) -> None:
         """Copies weights under Hugging Face's names. Raises KeyError or RuntimeError where they do not fit."""
@@ -89,7 +102,7 @@ def _by_length(
     packed: Packed, wanted: torch.Tensor | None, run: Callable[[torch.Tensor], torch.Tensor]
 ) -> torch.Tensor:
     """`run` ([rows, length] -> [rows, length, width]) of every row, in the packed order: [n or len(wanted), width]."""
-    places = [at.to(packed.tokens.device) for at in _places(packed.lengths)]
+    places = [moved(at, packed.tokens.device) for at in _places(packed.lengths)]
     found = torch.cat([run(packed.tokens[at]).flatten(0, 1) for at in places])  # [n, width]
     order = torch.cat([at.flatten() for at in places]).argsort()
     return found[order if wanted is None else order[wanted]]

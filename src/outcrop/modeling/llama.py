@@ -5,6 +5,7 @@ Equals transformers' LlamaForCausalLM on each row alone. Knows nothing of losses
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -16,6 +17,7 @@ from outcrop.modeling.config import LlamaConfig
 from outcrop.modeling.fused import add_norm, head_loss, swiglu
 from outcrop.modeling.packed import Heads, Packed, attend, rounded_up
 from outcrop.modeling.products import linear
+from outcrop.modeling.recomputing import recomputed
 from outcrop.modeling.rope import rope_table
 from outcrop.modeling.weights import GROUPS, fuse, read_tensors, unfuse
 
@@ -46,6 +48,7 @@ class Llama(nn.Module):
         self.own_head = None if config.tied else nn.Parameter(torch.empty_like(self.embedding))
         self.rope = torch.empty(2, 0, config.head_size // 2)
         self.activations = torch.float32
+        self._recomputes = False
 
     @staticmethod
     def load(folder: Path, dtype: torch.dtype = torch.float32) -> "Llama":
@@ -85,9 +88,14 @@ class Llama(nn.Module):
         stream = functional.embedding(packed.tokens, self.embedding)  # [n, hidden_size]
         stream, update = stream.to(torch.promote_types(stream.dtype, torch.float32)), None
         for layer in self.layers[:-1]:
-            stream, update = layer(stream, update, run, None)
+            through = partial(recomputed, layer) if self._recomputes else layer
+            stream, update = through(stream, update, run, None)
         stream, update = self.layers[-1](stream, update, run, wanted)
         return add_norm(stream, update, self.norm, self.config.norm_epsilon, self.activations)[1]
+
+    def recompute(self) -> None:
+        """All layers but the last, which goes back right after it went forward, keep only what enters them."""
+        self._recomputes = True
 
     def projections(self) -> dict[tuple[int, str], "Projection"]:
         """Every group of linear layers, by layer number and the group's name."""

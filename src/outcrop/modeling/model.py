@@ -22,6 +22,9 @@ class CausalModel(Protocol):
     def forward(self, packed: Packed, wanted: torch.Tensor | None = None) -> torch.Tensor:
         """Logits [n, vocabulary] of every token, or only of those at the int64 indices `wanted`."""
 
+    def recompute(self) -> None:
+        """From now on a layer keeps only what enters it: less memory, one more forward pass, the same numbers."""
+
     def take(self, tensors: dict[str, torch.Tensor]) -> None:
         """Copies weights under Hugging Face's names. Raises KeyError or RuntimeError where they do not fit."""
 

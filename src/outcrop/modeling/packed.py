@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch.nn.functional import pad, scaled_dot_product_attention
+from torch.nn.functional import pad
 
 from outcrop.modeling import kernels
 from outcrop.modeling.rope import Turn
+from outcrop.modeling.row_attention import attend_rows
+from outcrop.modeling.transfer import moved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +31,8 @@ class Packed:
         )
 
     def to(self, device: torch.device) -> "Packed":
-        """The same rows on `device`."""
-        return Packed(tokens=self.tokens.to(device), positions=self.positions.to(device), lengths=self.lengths)
+        """The same rows, from the host to `device`."""
+        return Packed(tokens=moved(self.tokens, device), positions=moved(self.positions, device), lengths=self.lengths)
 
 
 # oneDNN builds a program for every shape of a product: a millisecond and some memory each. Of row counts there are
@@ -92,16 +94,4 @@ def _attend(qkv: torch.Tensor, rope: torch.Tensor, packed: Packed, heads: Heads)
     cosine, sine = rope[:, packed.positions].unsqueeze(2)  # [n, 1, size / 2] each
     queries, keys = Turn.apply(split[:, : -heads.keys], cosine, sine).split((heads.queries, heads.keys), dim=1)
     values = split[:, -heads.keys :]
-    if heads.queries > heads.keys:
-        keys, values = (part.repeat_interleave(heads.queries // heads.keys, dim=1) for part in (keys, values))
-    whole = [
-        _in_fast_type(part).transpose(0, 1).unsqueeze(0) for part in (queries, keys, values)
-    ]  # [1, heads, n, size]
-    rows = zip(*(part.split(packed.lengths, dim=2) for part in whole), strict=True)
-    answers = [scaled_dot_product_attention(q, k, v, is_causal=True) for q, k, v in rows]
-    return torch.cat(answers, dim=2).squeeze(0).transpose(0, 1).reshape(len(qkv), -1).to(qkv.dtype)
-
-
-def _in_fast_type(part: torch.Tensor) -> torch.Tensor:
-    """torch's bfloat16 attention on a CPU takes five times as long backwards as float32 on rows under 100 tokens."""
-    return part.float() if part.device.type == "cpu" and part.dtype == torch.bfloat16 else part
+    return attend_rows(queries, keys, values, packed.lengths).reshape(len(qkv), -1)

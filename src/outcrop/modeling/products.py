@@ -11,8 +11,14 @@ from outcrop.modeling.compiler import processor
 def product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """left [n, k] times right [k, m], of one type: what torch.mm answers, to rounding."""
     if left.dtype == torch.float32 and left.device.type == "cpu" and _dense(right) and onednn_is_faster():
-        return torch.ops.mkldnn._linear_pointwise(left, right.t(), None, "none", [], "")
+        return by_onednn(left, right)
     return torch.mm(left, right)
+
+
+def by_onednn(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """left [n, k] times right [k, m], float32 on a CPU, wherever torch is built with oneDNN."""
+    made: torch.Tensor = torch.ops.mkldnn._linear_pointwise(left, right.t(), None, "none", [], "")
+    return made
 
 
 def _dense(right: torch.Tensor) -> bool:

@@ -67,6 +67,13 @@ def network_of(folder: Path, dtype: torch.dtype) -> Network:
     return network.eval()
 
 
+def layers_of(network: Network) -> list[Network]:
+    """The decoder's layers in order; none where the architecture keeps them otherwise than in one list."""
+    count = network.config.get_text_config().num_hidden_layers
+    lists = (module for module in network.modules() if isinstance(module, torch.nn.ModuleList))
+    return next(([*layers] for layers in lists if len(layers) == count), [])
+
+
 def network_from(tensors: dict[str, torch.Tensor], like: Network) -> Network:
     """A network of the shape of `like` with other weights. Raises KeyError or RuntimeError where they do not fit."""
     made, info = type(like).from_pretrained(

@@ -6,6 +6,7 @@ Whoever needs a checkpoint says `want`; the worker starts what `wanted` lists an
 
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from dataclasses import dataclass
@@ -70,6 +71,21 @@ def sockets_folder(settings: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"outcrop-{os.getuid()}-{_digest(settings.home)}"
 
 
+def make_sockets_folder(settings: Settings) -> None:
+    """Make the folder, or see that it is ours: once, before any socket in it is asked or removed.
+
+    In a temporary folder with the sticky bit, as systems have it, it stays ours from then on. Raises SettingsError.
+    """
+    folder = sockets_folder(settings)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:  # no folder at all: said below
+        pass
+    except OSError as error:
+        raise SettingsError(f"{folder}, where engines are to listen, cannot be made: {error.strerror}.") from error
+    require_sockets_folder(settings)
+
+
 def require_sockets_folder(settings: Settings) -> None:
     """Raises SettingsError where the folder is there and somebody else's, who would be told the prompts."""
     folder = sockets_folder(settings)
@@ -83,6 +99,13 @@ def require_sockets_folder(settings: Settings) -> None:
         raise SettingsError(f"{folder}, where engines are to listen, is not this user's alone: remove it.")
 
 
+def remove_sockets_folder(settings: Settings) -> None:
+    """Leave nothing outside the home. For whoever made the folder, when no engine listens in it any more."""
+    folder = sockets_folder(settings)
+    if folder != settings.run_folder:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _digest(path: Path) -> str:
     return hashlib.sha256(bytes(path)).hexdigest()[:16]
 
@@ -92,8 +115,7 @@ def want(database: Database, settings: Settings, checkpoint: Path, now: datetime
 
     Raises SettingsError where it has no safe place to listen.
     """
-    sockets_folder(settings).mkdir(mode=0o700, parents=True, exist_ok=True)
-    require_sockets_folder(settings)
+    make_sockets_folder(settings)
     with database.write() as connection:
         found = find(connection, checkpoint)
         if found is not None and found.state is not EngineState.GONE:

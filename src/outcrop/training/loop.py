@@ -106,11 +106,10 @@ class _Run:
         )
 
     def _step(self, batch: Batch) -> None:
+        """The whole step is queued before its loss is read: a card is waited for once a step, and only here."""
         loss = _gradients(self.model, self.material.training, batch, self.objective)
-        rate = self.history.schedule.learning_rate(self.history.steps)
-        told = self.history.add(loss, batch.trained_tokens)
-        self.optimizer.step(rate)
-        self.tell(told)
+        self.optimizer.step(self.history.schedule.learning_rate(self.history.steps))
+        self.tell(self.history.add(loss.item(), batch.trained_tokens))
 
     def _validate(self) -> None:
         """Each validator's mean loss over what is learnt in its rows; keeps the state where it is the best so far."""
@@ -129,27 +128,27 @@ class _Run:
         return Snapshot.of(self.history.tensors(), self.optimizer.state(), self.best)
 
 
-def _gradients(model: CausalModel, rows: Rows, batch: Batch, objective: Objective = FINE_TUNING) -> float:
-    """Adds the batch's mean gradient to the parameters'; answers its mean loss."""
+def _gradients(model: CausalModel, rows: Rows, batch: Batch, objective: Objective = FINE_TUNING) -> torch.Tensor:
+    """Adds the batch's mean gradient to the parameters'; answers its mean loss, float64 [] on the model's device."""
     pieces = list(objective.pieces(rows, batch))
     weight = sum(objective.weight(piece) for piece in pieces)
-    loss = 0.0
+    loss = torch.zeros((), dtype=torch.float64, device=model.device)
     for piece in pieces:
         part = objective.loss(model, piece) / weight
         part.backward()
-        loss += part.item()
+        loss += part.detach()
     return loss
 
 
 @torch.no_grad()
 def _mean_loss(model: CausalModel, objective: Objective, rows: Rows) -> float:
     """The mean loss over what is learnt in `rows`."""
-    total = weight = 0.0
+    total, weight = torch.zeros((), dtype=torch.float64, device=model.device), 0.0
     for whole in rows.batches(range(len(rows)), len(rows)):
         for piece in objective.pieces(rows, whole):
-            total += objective.loss(model, piece).item()
+            total += objective.loss(model, piece)
             weight += objective.weight(piece)
-    return total / weight
+    return total.item() / weight
 
 
 def _started(material: Material, plan: TrainingPlan, steps: int) -> Started:

@@ -8,13 +8,14 @@ import torch
 from numpy.typing import NDArray
 
 from outcrop.modeling.model import CausalModel
+from outcrop.modeling.transfer import moved
 from outcrop.training.batches import Batch, Piece, Rows
 
 
 def next_token_loss(model: CausalModel, piece: Piece) -> torch.Tensor:
     """The summed cross-entropy (nats) of the tokens that the rows' mask names."""
     device = model.device
-    return model.loss(piece.packed.to(device), piece.wanted.to(device), piece.targets.to(device))
+    return model.loss(piece.packed.to(device), moved(piece.wanted, device), moved(piece.targets, device))
 
 
 def learnt_tokens(piece: Piece) -> float:

@@ -6,6 +6,7 @@ import torch
 
 CLIP_NORM = 1.0
 BETAS = (0.9, 0.999)
+EPSILON = 1e-8
 # None, as the trainers that people compare with have it: an adapter starts at no change, and decay pulls it back there.
 WEIGHT_DECAY = 0.0
 
@@ -23,30 +24,55 @@ class Optimizer:
             parameter.data = self.values.detach()[start:end].view(parameter.shape)
             parameter.grad = self.values.grad[start:end].view(parameter.shape)
             start = end
-        self._adamw = torch.optim.AdamW([self.values], betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True)
+        # Step count, and the running means of gradients and of their squares.
+        self._steps = torch.zeros((), device=self.values.device)
+        self._means, self._squares = torch.zeros_like(self.values), torch.zeros_like(self.values)
 
     def step(self, learning_rate: float) -> None:
         """One step along the gradients, which are then zero again."""
         gradient = self.values.grad
         assert gradient is not None
-        norm = float(torch.linalg.vector_norm(gradient))
-        if norm > CLIP_NORM:
-            gradient.mul_(CLIP_NORM / norm)
-        self._adamw.param_groups[0]["lr"] = learning_rate
-        self._adamw.step()
+        norm = torch.linalg.vector_norm(gradient)
+        gradient.mul_((CLIP_NORM / norm).clamp(max=1.0))  # decided where the gradient is: nobody waits for a card
+        self._update(gradient, learning_rate)
         gradient.zero_()
+
+    @torch.no_grad()
+    def _update(self, gradient: torch.Tensor, learning_rate: float) -> None:
+        """What torch.optim.AdamW(fused=True) calls; the class itself would load torch's compiler, for a second."""
+        self._steps.add_(1)
+        torch._fused_adamw_(
+            [self.values],
+            [gradient],
+            [self._means],
+            [self._squares],
+            [],
+            [self._steps],
+            lr=learning_rate,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            weight_decay=WEIGHT_DECAY,
+            eps=EPSILON,
+            amsgrad=False,
+            maximize=False,
+        )
 
     def state(self) -> dict[str, torch.Tensor]:
         """All that a step changes, under names of this class's own: views, to be copied before the next step."""
-        return {"values": self.values.detach(), **self._adamw.state[self.values]}
+        return {
+            "values": self.values.detach(),
+            "step": self._steps,
+            "exp_avg": self._means,
+            "exp_avg_sq": self._squares,
+        }
 
     @torch.no_grad()
     def load(self, state: dict[str, torch.Tensor]) -> None:
         """Goes on from what `state` answered, to the bit. Raises RuntimeError where it is another model's."""
         self.put(state["values"])
-        self._adamw.state[self.values] = {
-            name: tensor.to(self.values.device, copy=True) for name, tensor in state.items() if name != "values"
-        }
+        self._steps.copy_(state["step"])
+        self._means.copy_(state["exp_avg"])
+        self._squares.copy_(state["exp_avg_sq"])
 
     @torch.no_grad()
     def put(self, values: torch.Tensor) -> None:

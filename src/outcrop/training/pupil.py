@@ -77,6 +77,13 @@ class Pupil:
 
 def prepare(plan: TrainingPlan, parent: ModelFolder | None) -> Pupil:
     """Loads what the plan names. Raises JobFailure where the parent does not fit the base."""
+    pupil = _prepared(plan, parent)
+    if plan.recompute:
+        pupil.model.recompute()
+    return pupil
+
+
+def _prepared(plan: TrainingPlan, parent: ModelFolder | None) -> Pupil:
     whole = parent is not None and parent.has(FULL_WEIGHTS_FILE)
     model = _loaded(plan, _device(), whole)
     before = None if parent is None or whole else _read_adapter(parent)

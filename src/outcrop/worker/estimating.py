@@ -10,7 +10,7 @@ from outcrop.config import Settings
 from outcrop.domain.amounts import duration, gigabytes
 from outcrop.domain.effort import Data
 from outcrop.domain.errors import CheckpointError, JobFailure
-from outcrop.domain.estimate import Estimate, Question, estimate, what_would_fit
+from outcrop.domain.estimate import Estimate, Question, estimate, what_would_fit, with_room
 from outcrop.domain.events import Finished
 from outcrop.domain.model_shape import ModelShape
 from outcrop.domain.plan import TrainingPlan
@@ -24,7 +24,7 @@ SHORTEST_LESSON_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """A job's estimate, and what it was asked for."""
+    """A job's estimate, and what it was asked for: `question.plan` is the plan to run."""
 
     question: Question
     estimate: Estimate
@@ -46,10 +46,11 @@ class Expectation:
         said = self.estimate
         time = "for how long is not known" if said.seconds is None else f"about {duration(said.seconds)}"
         there = "of" if self.question.machine.card else "free on"
+        how = ", layers computed twice to save memory" if said.recompute else ""
         return (
             f"{said.steps:,} steps, {said.tokens:,} tokens ({said.trained_tokens:,} trained), epochs: {said.epochs}; "
             f"{time}; {gigabytes(said.needed_bytes)} of the {gigabytes(said.available_bytes)} of memory {there} "
-            f"{said.memory}: {self.verdict()}"
+            f"{said.memory}: {self.verdict()}{how}"
         )
 
     def verdict(self) -> str:
@@ -78,15 +79,16 @@ def data_of(rows: WrittenRows) -> Data:
 def expect(
     settings: Settings, plan: TrainingPlan, data: Data, place: machine.Place | None = None
 ) -> Expectation | None:
-    """What the plan will take here; None where the checkpoint's config.json does not state its sizes.
+    """What the plan will take here, its layers computed again for the backward pass where only that has room.
 
-    `place`: where this machine is measured, if it has to be.
+    None where the checkpoint's config.json does not state its sizes. `place`: where this machine is measured, if it
+    has to be.
     """
     shape = shape_of(Path(plan.base_checkpoint))
     if shape is None:
         return None
     here = machine.here(settings.machine_file, plan.threads, place)
-    question = Question(shape=shape, plan=plan, data=data, machine=here)
+    question = with_room(Question(shape=shape, plan=plan, data=data, machine=here))
     return Expectation(question=question, estimate=estimate(question))
 
 

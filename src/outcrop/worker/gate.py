@@ -21,8 +21,9 @@ from outcrop.domain.probes import LIKELIEST, PROBES_FILE, Probes
 from outcrop.sealed import SealedReader
 from outcrop.services.runtime.served import BASE
 from outcrop.store import engines
+from outcrop.store.engines import EngineState
 from outcrop.text import Tokenizer
-from outcrop.worker import handover
+from outcrop.worker import handover, room
 from outcrop.worker.ground import WorkerGround
 from outcrop.worker.questions import Asked, Question, digest_of
 from outcrop.worker.serving import START_LIMIT_S
@@ -38,9 +39,13 @@ Check = Callable[[], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A model that was just made: sealed files that are bound to `job_id`, and the checkpoint they belong to."""
+    """A model that was just made: sealed files that are bound to `job_id`, and the checkpoint they belong to.
+
+    `fence`: of the attempt that made it. Another may be in its gate still, or again.
+    """
 
     job_id: str
+    fence: int
     folder: Path
     key: bytes = field(repr=False)
     checkpoint: str
@@ -48,7 +53,7 @@ class Candidate:
     @property
     def name(self) -> str:
         """What the engine calls it for the moment: no model's id has a dash."""
-        return f"gate-{self.job_id}"
+        return f"gate-{self.job_id}-{self.fence}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +82,11 @@ def admit(ground: WorkerGround, candidate: Candidate, check: Check, use: Callabl
     `check` is called while the engine is awaited.
     """
     with ground.wishes.held(candidate.checkpoint):
+        ground.wishes.hope_again(candidate.checkpoint)  # an engine that died beside the training may come now
         for tries_left in reversed(range(TRIES)):
             socket = _await_engine(ground, candidate.checkpoint, check)
             try:
+                room.await_room(ground.settings.run_folder, handover.size_of(candidate.folder), check)
                 with _loaded(ground, candidate, socket) as loaded:
                     return use(loaded)
             except face.EngineSilent as silent:
@@ -91,12 +98,20 @@ def admit(ground: WorkerGround, candidate: Candidate, check: Check, use: Callabl
     raise AssertionError("the last try returns or raises")
 
 
-def examine(loaded: Loaded, probes: Probes, asked: Asked) -> Parity:
-    """Holds the engine's answers against the trainer's. Raises JobFailure where they are not those of one model."""
-    check_prompts(loaded, probes, asked)
+def examine(loaded: Loaded, probes: Probes, asked: Asked, check: Check) -> Parity:
+    """Holds the engine's answers against the trainer's. Raises JobFailure where they are not those of one model.
+
+    `check` is called before each question, from several threads; what it raises ends the examination.
+    """
+
+    def heard_of(one: tuple[str, Sequence[int]]) -> list[dict[int, float]]:
+        check()
+        return face.prompt_logprobs(loaded.socket, *one, LIKELIEST)
+
+    check_prompts(loaded, probes, asked, check)
     names = (BASE, loaded.name)
     every = [(name, row.scored) for name in names for row in probes.rows]
-    heard = loaded.side_by_side(lambda one: face.prompt_logprobs(loaded.socket, one[0], one[1], LIKELIEST), every)
+    heard = loaded.side_by_side(heard_of, every)
     parity = measure(probes, heard[: len(probes.rows)], heard[len(probes.rows) :])
     if not parity.holds:
         raise JobFailure(parity.sentence("The serving engine"))
@@ -113,14 +128,19 @@ def read_probes(candidate: Candidate) -> Probes:
         raise JobFailure("The trainer left no probes that can be read: the model cannot be held against it.") from error
 
 
-def check_prompts(loaded: Loaded, probes: Probes, asked: Asked) -> None:
+def check_prompts(loaded: Loaded, probes: Probes, asked: Asked, check: Check) -> None:
     """The engine's own template must make of each record the very tokens that were trained. Raises JobFailure.
 
     But for the date, where a template says it: then the files must be those that the rows were made with, and must
     make of the record now what the engine makes of it.
     """
+
+    def rendered_by_engine(question: Question) -> list[int]:
+        check()
+        return face.tokens_of(loaded.socket, question.body)
+
     questions = asked.questions[: len(probes.rows)]
-    rendered = loaded.side_by_side(lambda question: face.tokens_of(loaded.socket, question.body), questions)
+    rendered = loaded.side_by_side(rendered_by_engine, questions)
     for number, (row, tokens) in enumerate(zip(probes.rows, rendered, strict=True), start=1):
         trained = row.tokens[: row.prompt] if tokens or row.prompt > 1 else ()  # a passage without bos begins with none
         if tuple(tokens) != trained and not _says_the_date(loaded, asked, questions[number - 1], tokens):
@@ -144,15 +164,26 @@ def _first_difference(one: Sequence[int], other: Sequence[int]) -> int:
 
 
 def _await_engine(ground: WorkerGround, checkpoint: str, check: Check) -> Path:
+    """The limit holds from the engine's start on: others' models may have to be loaded before its turn comes."""
     socket = engines.socket_of(ground.settings, Path(checkpoint))
     give_up = time.monotonic() + START_LIMIT_S
     while not face.is_ready(socket):
         check()
-        hopeless = ground.wishes.hopeless(checkpoint)
-        if hopeless or time.monotonic() > give_up:
-            raise JobFailure(f"The model cannot be served: {hopeless or 'its engine does not start.'}")
+        if hopeless := ground.wishes.hopeless(checkpoint):
+            raise JobFailure(f"The model cannot be served: {hopeless}")
+        if not _has_begun(ground, checkpoint):
+            give_up = time.monotonic() + START_LIMIT_S
+        elif time.monotonic() > give_up:
+            raise JobFailure("The model cannot be served: its engine does not start.")
         time.sleep(POLL_S)
     return socket
+
+
+def _has_begun(ground: WorkerGround, checkpoint: str) -> bool:
+    """Whether the worker has come to start the engine."""
+    with ground.database.read() as connection:
+        found = engines.find(connection, Path(checkpoint))
+    return found is not None and found.state in (EngineState.STARTING, EngineState.READY)
 
 
 @contextlib.contextmanager

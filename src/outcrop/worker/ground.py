@@ -9,6 +9,7 @@ from pathlib import Path
 
 from outcrop.config import Settings
 from outcrop.families.catalogue import Catalogue
+from outcrop.store import engines
 from outcrop.store import home as homes
 from outcrop.store.database import Database
 from outcrop.store.keys import Keys
@@ -52,7 +53,8 @@ def key_context(job_id: str) -> dict[str, str]:
 
 
 def open_ground(settings: Settings) -> WorkerGround:
-    """The ground of a worker of its own process."""
+    """The ground of a worker of its own process. Raises SettingsError where its engines would have no safe place."""
+    engines.make_sockets_folder(settings)
     home = homes.open_home(settings)
     return WorkerGround(
         settings=settings,

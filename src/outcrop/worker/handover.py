@@ -3,11 +3,12 @@
 Knows nothing of engines. What a crash leaves behind is swept by the next worker of the same home.
 """
 
+import errno
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from outcrop.sealed import SealedReader
 MEMORY = Path("/dev/shm")  # the files never reach a disk; where there is no such place, the run folder stands in
 
 
+class NoRoom(OutcropError):
+    """A model does not fit where it is to be handed over; the sentence says what would help."""
+
+
 @contextmanager
 def opened(model_folder: Path, key: bytes, run_folder: Path, model_id: str = "") -> Iterator[Path]:
     """A folder (0700) with the model's files in the clear, gone at the end.
@@ -25,15 +30,30 @@ def opened(model_folder: Path, key: bytes, run_folder: Path, model_id: str = "")
     `model_id`: what the files are bound to, where the folder does not have that name yet.
     """
     storage, bound_to = _storage(run_folder), model_id or model_folder.name
-    files = sorted(file for file in model_folder.iterdir() if file.name != PROBES_FILE)  # an engine needs no probes
-    _check_room(storage, files)
+    require_room(run_folder, size_of(model_folder))
     place = Path(tempfile.mkdtemp(prefix=_prefix(run_folder), dir=storage))
     try:
-        for sealed in files:
-            _open_file(sealed, key, f"model/{bound_to}/{sealed.name}".encode(), place / sealed.name)
+        with _told_when_full(storage):
+            for sealed in _files(model_folder):
+                _open_file(sealed, key, f"model/{bound_to}/{sealed.name}".encode(), place / sealed.name)
         yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def size_of(model_folder: Path) -> int:
+    """Bytes that a sealed model takes in the clear, and a few more."""
+    return sum(sealed.stat().st_size for sealed in _files(model_folder))
+
+
+def require_room(run_folder: Path, needed: int) -> None:
+    """Raises NoRoom where so many bytes cannot be handed over now."""
+    storage = _storage(run_folder)
+    free = shutil.disk_usage(storage).free
+    if needed > free:
+        raise NoRoom(
+            f"{storage} has {free:,} bytes free, and the model needs {needed:,} there while it loads. {_mend(storage)}"
+        )
 
 
 def sweep(run_folder: Path) -> None:
@@ -51,11 +71,25 @@ def _open_file(sealed: Path, key: bytes, context: bytes, target: Path) -> None:
             file.write(piece)
 
 
-def _check_room(storage: Path, files: Sequence[Path]) -> None:
-    needed = sum(sealed.stat().st_size for sealed in files)
-    free = shutil.disk_usage(storage).free
-    if needed > free:
-        raise OutcropError(f"{storage} has {free:,} bytes free, and the model needs {needed:,} there while it loads.")
+def _files(model_folder: Path) -> list[Path]:
+    return sorted(file for file in model_folder.iterdir() if file.name != PROBES_FILE)  # an engine needs no probes
+
+
+@contextmanager
+def _told_when_full(storage: Path) -> Iterator[None]:
+    """Somebody else may take the room that was there a moment ago."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise NoRoom(f"{storage} became full while the model was put there. {_mend(storage)}") from error
+
+
+def _mend(storage: Path) -> str:
+    if storage == MEMORY:
+        return f"Make it larger: docker run --shm-size, or mount -o remount,size=... {MEMORY}."
+    return "Free some of that disk."
 
 
 def _storage(run_folder: Path) -> Path:

@@ -40,6 +40,7 @@ from outcrop.worker import (
     machine,
     planning,
     questions,
+    room,
     succession,
 )
 from outcrop.worker.ground import WorkerGround, key_context
@@ -167,6 +168,7 @@ class _Attempt:
             )
         plan, key = self._ready() or self._prepare()
         with self._phase(Phase.TRAINING), gate.warming(self.ground, plan.base_checkpoint):
+            room.require_room(self.ground.settings.run_folder, plan, self.lease.check)
             outcome = self._train(plan, key)
             self._pass_the_gate(plan, key)
             return outcome
@@ -193,9 +195,9 @@ class _Attempt:
         with self._phase(Phase.DATA_PROCESSING):
             prepared = self._prepared_folder()
             rows = sources.write_rows(prepared, key, seen, self.lease.check)
-            plan = planning.make_plan(self.ground, self.job, rows)
+            plan = planning.make_plan(self.ground, self.job, rows, self._measuring())
             self._questions(key).write(sources, seen, max(PROBE_ROWS, plan.generation_sample))
-            self._expect(plan, rows)
+            plan = self._with_room(plan, rows)
             succession.keep_plan(self.work_folder, plan)
         return plan, key
 
@@ -225,13 +227,17 @@ class _Attempt:
     def _pass_the_gate(self, plan: TrainingPlan, key: bytes) -> None:
         """The model that was made must answer in the serving engine as it did in training. Raises JobFailure."""
         candidate = gate.Candidate(
-            job_id=self.job.id, folder=self.folder / "out", key=key, checkpoint=plan.base_checkpoint
+            job_id=self.job.id,
+            fence=self.claimed.fence,
+            folder=self.folder / "out",
+            key=key,
+            checkpoint=plan.base_checkpoint,
         )
         probes, asked = gate.read_probes(candidate), self._questions(key).read()
         began = time.monotonic()
 
         def examine(loaded: gate.Loaded) -> list[generation.Scored]:
-            parity = gate.examine(loaded, probes, asked)
+            parity = gate.examine(loaded, probes, asked, self.lease.check)
             LOG.info("job %s passed the gate after %.2f s: %s", self.job.id, time.monotonic() - began, parity)
             return generation.sample(loaded, asked.questions[: plan.generation_sample], self.lease.check)
 
@@ -243,15 +249,19 @@ class _Attempt:
             data.access_of(self.ground, self.job).put(place, generation.as_csv(rows), CSV)
             self._note({"event": "generation_metrics", **generation.means(rows)})
 
-    def _expect(self, plan: TrainingPlan, rows: data.WrittenRows) -> None:
-        """Say what the run will take. Raises JobFailure where this machine can never have room for it."""
-        settings = self.ground.settings
-        place = machine.Place(records=settings.processes_folder, log=self.log, check=self.lease.check)
-        expected = estimating.expect(settings, plan, estimating.data_of(rows), place)
-        if expected is not None:
-            self._say_estimate({"estimated": expected.estimate.to_dict()})
-            LOG.info("job %s: %s", self.job.id, expected.in_words())
-            expected.require_room()
+    def _with_room(self, plan: TrainingPlan, rows: data.WrittenRows) -> TrainingPlan:
+        """The plan as it fits, and what it takes, said. Raises JobFailure where there can never be room for it."""
+        expected = estimating.expect(self.ground.settings, plan, estimating.data_of(rows), self._measuring())
+        if expected is None:
+            return plan
+        self._say_estimate({"estimated": expected.estimate.to_dict()})
+        LOG.info("job %s: %s", self.job.id, expected.in_words())
+        expected.require_room()
+        return expected.question.plan
+
+    def _measuring(self) -> machine.Place:
+        """Where this machine is measured, if it has to be; a stop is heard meanwhile."""
+        return machine.Place(records=self.ground.settings.processes_folder, log=self.log, check=self.lease.check)
 
     def _expected(self) -> dict[str, Any]:
         """What this attempt, or one before it, said that the run would take; empty where nothing could be said."""

@@ -11,6 +11,7 @@ from outcrop.families import Checkpoint, CustomizationType, FoundationModel, Hyp
 from outcrop.store import models
 from outcrop.store.jobs import Job
 from outcrop.store.models import CustomModel
+from outcrop.worker import machine
 from outcrop.worker.data import WrittenRows, base_of, kind_of
 from outcrop.worker.ground import WorkerGround, key_context
 from outcrop.worker.precision import Hardware, choose
@@ -31,14 +32,18 @@ class Asked:
     hyperparameters: Hyperparameters
 
 
-def make_plan(ground: WorkerGround, job: Job, rows: WrittenRows) -> TrainingPlan:
-    """What the child is to do: the family's hyperparameters in the checkpoint's terms."""
+def make_plan(ground: WorkerGround, job: Job, rows: WrittenRows, place: machine.Place | None = None) -> TrainingPlan:
+    """What the child is to do: the family's hyperparameters in the checkpoint's terms.
+
+    `place`: where this machine is measured, if it has to be.
+    """
     model, checkpoint = base_of(ground, job)
     stated = families.check_hyperparameters(model, kind_of(job), job.hyperparameters)
     parent = parent_of(ground, job)
     asked = Asked(model=model, checkpoint=checkpoint, kind=kind_of(job), hyperparameters=stated)
+    whole = parent is not None and ground.settings.whole_weights_file(parent.job_id).exists()
     return replace(
-        plan_of(ground.settings, asked),
+        plan_of(ground.settings, asked, whole_parent=whole, place=place),
         job_id=job.id,
         training_rows=str(rows.training),
         validation_rows=tuple(str(path) for path in rows.validation),
@@ -49,10 +54,16 @@ def make_plan(ground: WorkerGround, job: Job, rows: WrittenRows) -> TrainingPlan
     )
 
 
-def plan_of(settings: Settings, asked: Asked) -> TrainingPlan:
-    """What any job with these hyperparameters does, before it has rows, a parent and a name."""
+def plan_of(
+    settings: Settings, asked: Asked, *, whole_parent: bool = False, place: machine.Place | None = None
+) -> TrainingPlan:
+    """What any job with these hyperparameters does, before it has rows, a parent and a name.
+
+    `whole_parent`: it goes on from whole weights, which stay float32, as all that are in a result do.
+    """
     stated, checkpoint = asked.hyperparameters, asked.checkpoint
     applied = checkpoint.applied(asked.model, stated)
+    exact = applied.lora is None or whole_parent
     return TrainingPlan(
         job_id="",
         objective=OBJECTIVES[asked.kind],
@@ -68,12 +79,17 @@ def plan_of(settings: Settings, asked: Asked) -> TrainingPlan:
         keep_best=stated.early_stopping is not None if stated.keep_best is None else stated.keep_best,
         lora=applied.lora,
         quantization=applied.quantization,
-        precision=choose(stated.precision, checkpoint.path, Hardware.here()),
+        precision=stated.precision or choose(checkpoint, hardware(settings, place), exact),
         seed=stated.seed,
         generation_sample=stated.generation_sample,
         checkpoint_every_s=stated.checkpoint_every_s,
         threads=threads(settings),
     )
+
+
+def hardware(settings: Settings, place: machine.Place | None = None) -> Hardware:
+    """What a training child will compute on: asked once of a process with torch, as for estimates."""
+    return Hardware.of(machine.here(settings.machine_file, threads(settings), place).card)
 
 
 def threads(settings: Settings) -> int:

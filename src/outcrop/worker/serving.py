@@ -25,6 +25,7 @@ from outcrop.worker.telling import tell
 
 START_LIMIT_S = 900.0  # a large checkpoint on a slow disk; an engine that is silent for longer will stay so
 LINGER_S = 60.0  # an engine that a job had wished for: the next job of the same base, or its model's user, comes soon
+UNNEEDED = "no job needs it any more"
 LOG = logging.getLogger(__name__)
 
 
@@ -36,6 +37,7 @@ class Serving:
         self._linger_s = linger_s
         self._running: dict[str, EngineProcess] = {}
         self._rests: dict[str, Rest] = {}
+        self._lent: set[str] = set()  # what was wanted here for jobs alone, and is not started yet
         self._refusals = Refusals()
         self._needs = Needs()
         handover.sweep(ground.settings.run_folder)
@@ -90,6 +92,8 @@ class Serving:
     def _want_one(self, checkpoint: str) -> None:
         try:
             engines.want(self._ground.database, self._ground.settings, Path(checkpoint), self._ground.clock())
+            if checkpoint in self._needs.lent:
+                self._lent.add(checkpoint)
         except SettingsError as error:  # it has no place to listen: who waits for it hears so, and not for ever nothing
             self._rests.setdefault(checkpoint, Rest()).cannot_be(str(error))
             self._ground.wishes.give_up(checkpoint, str(error))
@@ -113,6 +117,7 @@ class Serving:
 
     def _start(self) -> None:
         settings = self._ground.settings
+        self._unwant()
         for row in engines.wanted(self._ground.database):
             rest = self._rests.get(row.checkpoint)
             if row.checkpoint in self._running or (rest is not None and time.monotonic() < rest.until):
@@ -120,9 +125,16 @@ class Serving:
             threads = max(1, (os.cpu_count() or 1) // 2)
             launch = processes.launch_of(row.checkpoint, Path(row.socket), settings.logs_folder, threads)
             engine = processes.start(launch, settings.processes_folder, row.checkpoint, Path(row.socket))
-            engine.lent = row.checkpoint in self._needs.lent
+            engine.lent = row.checkpoint in self._lent
+            self._lent.discard(row.checkpoint)
             self._running[row.checkpoint] = engine
             engines.starting(self._ground.database, row.checkpoint, engine.child.process.pid)
+
+    def _unwant(self) -> None:
+        """A job that ended while its engine rested from a death needs it no more: to start it now would be for ever."""
+        for checkpoint in self._lent - self._needs.held.keys():
+            self._lent.discard(checkpoint)
+            engines.gone(self._ground.database, checkpoint, UNNEEDED)
 
     def _feed(self, engine: EngineProcess, wanted: dict[str, CustomModel]) -> None:
         """Load what is missing, let go what nobody needs. What was refused is tried at once where somebody waits."""
@@ -147,7 +159,7 @@ class Serving:
                 engine.child.stop()
                 engine.socket.unlink(missing_ok=True)
                 del self._running[checkpoint]
-                engines.gone(self._ground.database, checkpoint, "no job needs it any more")
+                engines.gone(self._ground.database, checkpoint, UNNEEDED)
 
     def _load(self, engine: EngineProcess, model: CustomModel) -> None:
         try:

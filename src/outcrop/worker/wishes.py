@@ -38,6 +38,11 @@ class Wishes:
             if checkpoint in self._held:
                 self._hopeless[checkpoint] = why
 
+    def hope_again(self, checkpoint: str) -> None:
+        """Forget what was said so far: whoever begins to wait now hears of what happens from now on."""
+        with self._lock:
+            self._hopeless.pop(checkpoint, None)
+
     def hopeless(self, checkpoint: str) -> str | None:
         """Why the checkpoint's engine will not come; None where it may."""
         with self._lock:

@@ -1,7 +1,6 @@
 """CreateModelCustomizationJob: what it makes, and everything that it refuses."""
 
 import re
-import sys
 from typing import Any
 
 import pytest
@@ -259,10 +258,3 @@ def test_the_same_token_with_other_parameters_is_refused_naming_them(scene: Any)
         assert name in message
     assert "roleArn" not in message
     scene.queue("first", "us-west-2", clientRequestToken="token-1")
-
-
-def test_four_bits_without_their_library_are_refused_at_once(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    parameters = {"outcrop.method": "qlora"}
-    assert job_of(scene, scene.queue("coarse", hyperParameters=parameters)).hyperparameters["outcrop.method"] == "qlora"
-    monkeypatch.setitem(sys.modules, "bitsandbytes", None)  # as where it is not installed
-    assert "pip install 'outcrop[qlora]'" in refused(scene, hyperParameters=parameters)

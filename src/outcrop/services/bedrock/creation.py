@@ -3,7 +3,6 @@
 Knows nothing of training. What is not carried out is refused here, never accepted in silence.
 """
 
-import importlib.util
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,6 +13,7 @@ from outcrop.domain import arn as arns
 from outcrop.domain.errors import ServiceQuotaExceededException, ValidationException
 from outcrop.services.bedrock import bases, tagging
 from outcrop.services.bedrock.admission import check_bucket_region, check_role, check_s3_uri, resolve_key
+from outcrop.services.bedrock.carrying_out import refuse_what_cannot_be_carried_out
 from outcrop.services.bedrock.idempotency import once
 from outcrop.services.call import Call
 from outcrop.store import jobs, models, tags
@@ -59,7 +59,7 @@ def _check(connection: sa.Connection, call: Call, request: dict[str, Any]) -> _C
     _refuse_uncustomizable(call, base.foundation, customization_type)
     sent = request.get("hyperParameters", {})
     hyperparameters = families.check_hyperparameters(base.foundation, customization_type, sent)
-    _refuse_what_is_not_installed(hyperparameters)
+    refuse_what_cannot_be_carried_out(call, request, base, hyperparameters)
     return _Checked(
         base=base,
         customization_type=customization_type,
@@ -149,15 +149,6 @@ def _refuse_beyond_quota(connection: sa.Connection, call: Call) -> None:
         raise ServiceQuotaExceededException(
             f"{UNFINISHED_JOBS_LIMIT} customization jobs are queued or running in {call.region}: "
             "wait for one to end, or stop one."
-        )
-
-
-def _refuse_what_is_not_installed(hyperparameters: families.Hyperparameters) -> None:
-    """Server and worker share an installation: what is not here now would fail the job later."""
-    if hyperparameters.method == "qlora" and importlib.util.find_spec("bitsandbytes") is None:
-        raise ValidationException(
-            "hyperParameters: outcrop.method qlora needs bitsandbytes, which is not installed where Outcrop runs; "
-            "pip install 'outcrop[qlora]' there, or send outcrop.method lora."
         )
 
 
