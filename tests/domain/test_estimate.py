@@ -158,8 +158,10 @@ def test_room_for_the_checkpoints_mapped_file_is_not_needed() -> None:
 
 
 def test_what_would_fit_does_fit() -> None:
-    asked = question(batch_size=32, recompute=True)
+    asked = question(batch_size=32)
     asked = replace(asked, machine=replace(MACHINE, memory_bytes=estimate(asked).needed_bytes - 20_000_000))
+    asked = question(batch_size=32, recompute=True)
+    asked = replace(asked, machine=replace(MACHINE, memory_bytes=estimate(asked).peak_bytes - 20_000_000))
     changes = list(what_would_fit(asked))
     assert changes[0] == "batchSize 4 instead of 32" and changes[1].startswith("rows of at most 12 tokens")
     assert estimate(with_room(replace(asked, plan=replace(asked.plan, batch_size=4)))).fits

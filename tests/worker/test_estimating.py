@@ -10,6 +10,7 @@ import pytest
 from outcrop.domain.effort import Data
 from outcrop.domain.errors import JobFailure
 from outcrop.domain.estimate import Question, estimate
+from outcrop.domain.footprint import CARD_BYTES
 from outcrop.domain.machine import Machine
 from outcrop.domain.plan import TrainingPlan
 from outcrop.domain.row_statistics import RowStatistics
@@ -18,6 +19,8 @@ from outcrop.families.catalogue import PEBBLE
 from outcrop.store import jobs
 from outcrop.worker import estimating
 from outcrop.worker.estimating import Expectation
+from outcrop.worker.machine import fingerprint
+from outcrop.worker.planning import threads
 
 pytestmark = [pytest.mark.xdist_group("worker"), pytest.mark.timeout(120)]
 
@@ -60,6 +63,23 @@ def test_a_plan_that_cannot_fit_fails_before_it_trains_and_says_what_is_missing(
     assert job.phases["dataProcessingDetails"]["status"] == "Failed"
     assert job.phases["trainingDetails"]["status"] == "NotStarted"
     assert job.estimate is not None and not job.estimate["estimated"]["fits"] and "actual" not in job.estimate
+
+
+def test_a_job_without_room_for_all_activations_computes_its_layers_twice(
+    scene: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The remembered card holds what CUDA itself takes: the plan is beyond it, but not by the quarter that refuses."""
+    (tmp_path / "gpus" / "0000:01:00.0").mkdir(parents=True)
+    monkeypatch.setattr("outcrop.worker.machine.CARDS", tmp_path / "gpus")  # the driver lists one
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    settings = scene.ground.settings
+    speeds = {"card": "A small card", "card_total_bytes": CARD_BYTES}
+    known = {"speeds": {f"{fingerprint()}/{threads(settings)}": speeds}}
+    settings.machine_file.write_text(json.dumps(known))
+    job = scene.work("frugal")
+    assert (job.status, job.failure_message) == (JobStatus.COMPLETED, None)
+    estimated = job.estimate["estimated"]
+    assert (estimated["memory"], estimated["fits"], estimated["recompute"]) == ("A small card", False, True)
 
 
 def test_a_machine_is_measured_once_for_a_home(scene: Any) -> None:

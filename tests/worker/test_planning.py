@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from living import jsonl, nova_row
 from outcrop import families
 from outcrop.domain.row_statistics import RowStatistics
 from outcrop.prepared.manifest import Manifest
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.xdist_group("worker")
 
 # What only a job with data has; everything else is the same for a file that is no job's yet.
 OF_THE_JOB = {"job_id", "training_rows", "validation_rows", "truncated_rows", "skipped_rows", "empty_answers", "parent"}
+VALIDATION = [nova_row("What is this?", "It is that.")]
 ROWS = RowStatistics.of([[False, True, True]] * 8)
 
 
@@ -46,7 +48,8 @@ def written() -> WrittenRows:
     ids=["nothing", "full", "qlora"],
 )
 def test_a_file_is_estimated_by_the_very_plan_that_its_job_will_have(scene: Any, sent: dict[str, str]) -> None:
-    job = scene.queue("planned", hyperParameters={"epochCount": "2", **sent})
+    validators = {"validators": [{"s3Uri": scene.put("check.jsonl", jsonl(VALIDATION))}]}
+    job = scene.queue("planned", hyperParameters={"epochCount": "2", **sent}, validationDataConfig=validators)
     model, checkpoint = base_of(scene.ground, job)
     stated = families.check_hyperparameters(model, kind_of(job), job.hyperparameters)
     asked = Asked(model=model, checkpoint=checkpoint, kind=kind_of(job), hyperparameters=stated)

@@ -147,7 +147,7 @@ def with_room(question: Question) -> Question:
     if said.fits:
         return asked
     frugal = replace(question, plan=replace(question.plan, recompute=True))
-    return frugal if estimate(frugal).peak_bytes < said.peak_bytes else asked
+    return frugal if estimate(frugal).needed_bytes < said.needed_bytes else asked
 
 
 def what_would_fit(question: Question) -> Iterator[str]:

@@ -45,8 +45,8 @@ class Expectation:
         """In one line: `84 steps, 12,345 tokens (4,567 trained) in 3 epochs; about 40 s; 0.5 GB of ...: fits`."""
         said = self.estimate
         time = "for how long is not known" if said.seconds is None else f"about {duration(said.seconds)}"
-        how = ", layers computed twice to save memory" if said.recompute else ""
         there = "of" if self.question.machine.card else "free on"
+        how = ", layers computed twice to save memory" if said.recompute else ""
         return (
             f"{said.steps:,} steps, {said.tokens:,} tokens ({said.trained_tokens:,} trained), epochs: {said.epochs}; "
             f"{time}; {gigabytes(said.needed_bytes)} of the {gigabytes(said.available_bytes)} of memory {there} "
@@ -81,8 +81,8 @@ def expect(
 ) -> Expectation | None:
     """What the plan will take here, its layers computed again for the backward pass where only that has room.
 
-    None where the checkpoint's config.json does not state its sizes. `place`: where this machine is measured, if it has
-    to be.
+    None where the checkpoint's config.json does not state its sizes. `place`: where this machine is measured, if it
+    has to be.
     """
     shape = shape_of(Path(plan.base_checkpoint))
     if shape is None:

@@ -198,7 +198,7 @@ class _Attempt:
         with self._phase(Phase.DATA_PROCESSING):
             prepared = self._prepared_folder()
             rows = sources.write_rows(prepared, key, seen, self.lease.check)
-            plan = planning.make_plan(self.ground, self.job, rows)
+            plan = planning.make_plan(self.ground, self.job, rows, self._measuring())
             self._questions(key).write(sources, seen, max(PROBE_ROWS, plan.generation_sample))
             plan = self._with_room(plan, rows)
             succession.keep_plan(self.work_folder, plan)
@@ -255,16 +255,18 @@ class _Attempt:
             metrics.write_progress()  # which tells the job's history to whoever cannot read its row
 
     def _with_room(self, plan: TrainingPlan, rows: data.WrittenRows) -> TrainingPlan:
-        """The plan as it fits, and what it takes, said. Raises JobFailure where there never is room for it here."""
-        settings = self.ground.settings
-        place = machine.Place(records=settings.processes_folder, log=self.log, check=self.lease.check)
-        expected = estimating.expect(settings, plan, estimating.data_of(rows), place)
+        """The plan as it fits, and what it takes, said. Raises JobFailure where there can never be room for it."""
+        expected = estimating.expect(self.ground.settings, plan, estimating.data_of(rows), self._measuring())
         if expected is None:
             return plan
         self._say_estimate({"estimated": expected.estimate.to_dict()})
         LOG.info("job %s: %s", self.job.id, expected.in_words())
         expected.require_room()
         return expected.question.plan
+
+    def _measuring(self) -> machine.Place:
+        """Where this machine is measured, if it has to be; a stop is heard meanwhile."""
+        return machine.Place(records=self.ground.settings.processes_folder, log=self.log, check=self.lease.check)
 
     def _expected(self) -> dict[str, Any]:
         """What this attempt, or one before it, said that the run would take; empty where nothing could be said."""

@@ -74,10 +74,11 @@ def fingerprint() -> str:
     return f"{_processor()}/{os.cpu_count()}/{_torch()}/{cards}"
 
 
-def visible_cards(folder: Path = CARDS) -> int:
+def visible_cards(folder: Path | None = None) -> int:
     """How many cards the kernel's driver lists, unless the environment hides all of them."""
     hidden = os.environ.get(CHOSEN_CARDS, "0").strip() in ("", "-1")
-    return len(list(folder.iterdir())) if folder.is_dir() and not hidden else 0
+    listing = folder or CARDS
+    return len(list(listing.iterdir())) if listing.is_dir() and not hidden else 0
 
 
 def _still_there(speeds: dict[str, Any]) -> bool:

@@ -24,24 +24,26 @@ OBJECTIVES: dict[str, Objective] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What is asked for, as far as it does not depend on data. `whole_parent`: on a custom model of whole weights."""
+    """What is asked for, as far as it does not depend on data."""
 
     model: FoundationModel
     checkpoint: Checkpoint
     kind: CustomizationType
     hyperparameters: Hyperparameters
-    whole_parent: bool = False
 
 
-def make_plan(ground: WorkerGround, job: Job, rows: WrittenRows) -> TrainingPlan:
-    """What the child is to do: the family's hyperparameters in the checkpoint's terms."""
+def make_plan(ground: WorkerGround, job: Job, rows: WrittenRows, place: machine.Place | None = None) -> TrainingPlan:
+    """What the child is to do: the family's hyperparameters in the checkpoint's terms.
+
+    `place`: where this machine is measured, if it has to be.
+    """
     model, checkpoint = base_of(ground, job)
     stated = families.check_hyperparameters(model, kind_of(job), job.hyperparameters)
     parent = parent_of(ground, job)
+    asked = Asked(model=model, checkpoint=checkpoint, kind=kind_of(job), hyperparameters=stated)
     whole = parent is not None and ground.settings.whole_weights_file(parent.job_id).exists()
-    asked = Asked(model=model, checkpoint=checkpoint, kind=kind_of(job), hyperparameters=stated, whole_parent=whole)
     return replace(
-        plan_of(ground.settings, asked),
+        plan_of(ground.settings, asked, whole_parent=whole, place=place),
         job_id=job.id,
         training_rows=str(rows.training),
         validation_rows=tuple(str(path) for path in rows.validation),
@@ -52,11 +54,16 @@ def make_plan(ground: WorkerGround, job: Job, rows: WrittenRows) -> TrainingPlan
     )
 
 
-def plan_of(settings: Settings, asked: Asked) -> TrainingPlan:
-    """What any job with these hyperparameters does, before it has rows, a parent and a name."""
+def plan_of(
+    settings: Settings, asked: Asked, *, whole_parent: bool = False, place: machine.Place | None = None
+) -> TrainingPlan:
+    """What any job with these hyperparameters does, before it has rows, a parent and a name.
+
+    `whole_parent`: it goes on from whole weights, which stay float32, as all that are in a result do.
+    """
     stated, checkpoint = asked.hyperparameters, asked.checkpoint
     applied = checkpoint.applied(asked.model, stated)
-    exact = applied.lora is None or asked.whole_parent  # whole weights are in the result, which stay float32
+    exact = applied.lora is None or whole_parent
     return TrainingPlan(
         job_id="",
         objective=OBJECTIVES[asked.kind],
@@ -72,7 +79,7 @@ def plan_of(settings: Settings, asked: Asked) -> TrainingPlan:
         keep_best=stated.early_stopping is not None if stated.keep_best is None else stated.keep_best,
         lora=applied.lora,
         quantization=applied.quantization,
-        precision=stated.precision or choose(checkpoint, hardware(settings), exact),
+        precision=stated.precision or choose(checkpoint, hardware(settings, place), exact),
         seed=stated.seed,
         generation_sample=stated.generation_sample,
         checkpoint_every_s=stated.checkpoint_every_s,
@@ -80,9 +87,9 @@ def plan_of(settings: Settings, asked: Asked) -> TrainingPlan:
     )
 
 
-def hardware(settings: Settings) -> Hardware:
+def hardware(settings: Settings, place: machine.Place | None = None) -> Hardware:
     """What a training child will compute on: asked once of a process with torch, as for estimates."""
-    return Hardware.of(machine.here(settings.machine_file, threads(settings)).card)
+    return Hardware.of(machine.here(settings.machine_file, threads(settings), place).card)
 
 
 def threads(settings: Settings) -> int:
