@@ -29,8 +29,12 @@ _DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.bfloat16: "BF16", t
 Parts = Mapping[str, Mapping[str, torch.Tensor]]
 
 
-class Damaged(Exception):
-    """A checkpoint that cannot be used; the sentence says why."""
+class Unusable(Exception):
+    """A checkpoint that cannot be used, now or by this plan; the sentence says why."""
+
+
+class Damaged(Unusable):
+    """One that nobody will ever use: its manifest, a hash or the seal is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,17 +66,30 @@ class Checkpoint:
             raise
 
     def read(self) -> dict[str, dict[str, torch.Tensor]]:
-        """What was written. Raises Damaged where anything is missing, altered or another plan's."""
+        """What was written. Raises Damaged where anything is missing or altered.
+
+        Raises Unusable where it is another plan's, or where the disk did not answer this time.
+        """
         hashes = self._manifest()
         try:
             for name, said in hashes.items():
                 if _sha256(self.path / name) != said:
                     raise Damaged(f"{name} is not as it was written")
             return {name: self._unsealed(name) for name in hashes}
+        except FileNotFoundError as error:
+            raise Damaged("it cannot be read: No such file") from error
         except OSError as error:
-            raise Damaged(f"it cannot be read: {error.strerror or type(error).__name__}") from error
+            raise Unusable(f"it cannot be read: {error.strerror or type(error).__name__}") from error
         except (SealBroken, SafetensorError) as error:
             raise Damaged(f"it does not open: {error}") from error
+
+    def is_this_plans(self) -> bool:
+        """Whether its manifest can be read and is this plan's."""
+        try:
+            self._manifest()
+        except Unusable:
+            return False
+        return True
 
     def _fill(self, folder: Path, parts: Parts) -> None:
         for name, tensors in parts.items():
@@ -93,12 +110,14 @@ class Checkpoint:
             said = json.loads((self.path / MANIFEST).read_bytes())
             known = (said["version"], said["job"], said["step"]) == (_VERSION, self.job_id, self.step)
             plan, files = said["plan"], dict(said["files"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
             raise Damaged("its manifest is missing or cannot be read") from error
+        except OSError as error:
+            raise Unusable(f"its manifest cannot be read: {error.strerror or type(error).__name__}") from error
         if not known:
             raise Damaged("its manifest is another checkpoint's")
         if plan != self.plan_digest:
-            raise Damaged("it belongs to another plan: the data, the settings or the base have changed")
+            raise Unusable("it belongs to another plan: the data, the settings or the base have changed")
         return files
 
     def _unsealed(self, name: str) -> dict[str, torch.Tensor]:
