@@ -8,8 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,11 +19,11 @@ from safetensors.torch import load
 from outcrop.domain.errors import SealBroken
 from outcrop.sealed import PARTIAL_SUFFIX, SealedReader, SealedWriter
 from outcrop.sealed.writer import sync_folder
+from outcrop.training.tensor_file import safetensors_chunks
 
 MANIFEST = "manifest.json"
 _VERSION = 1
 _PREFIX = "step-"
-_DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.bfloat16: "BF16", torch.int64: "I64", torch.uint8: "U8"}
 
 Parts = Mapping[str, Mapping[str, torch.Tensor]]
 
@@ -94,7 +93,7 @@ class Checkpoint:
     def _fill(self, folder: Path, parts: Parts) -> None:
         for name, tensors in parts.items():
             with SealedWriter(folder / name, self.key, self._context(name)) as sealed:
-                for chunk in _safetensors(tensors):
+                for chunk in safetensors_chunks(tensors):
                     sealed.write(chunk)
         files = {name: _sha256(folder / name) for name in parts}
         said = {"version": _VERSION, "job": self.job_id, "plan": self.plan_digest, "step": self.step, "files": files}
@@ -132,18 +131,6 @@ def steps_in(folder: Path) -> list[int]:
     """The steps of the whole checkpoints in an attempt's folder."""
     names = (path.name.removeprefix(_PREFIX) for path in folder.glob(f"{_PREFIX}*"))
     return [int(name) for name in names if name.isdecimal()]
-
-
-def _safetensors(tensors: Mapping[str, torch.Tensor]) -> Iterator[bytes | memoryview]:
-    """The bytes of a safetensors file, one tensor after the other, so that no second copy of them all is made."""
-    header, end = {}, 0
-    for name, tensor in tensors.items():
-        start, end = end, end + tensor.numel() * tensor.element_size()
-        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
-    text = json.dumps(header).encode()
-    yield struct.pack("<Q", len(text)) + text
-    for tensor in tensors.values():
-        yield tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 def _sha256(path: Path) -> str:
