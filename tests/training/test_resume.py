@@ -344,6 +344,19 @@ def test_a_checkpoint_of_another_plan_is_not_gone_on_from(cut_short: Runs) -> No
     assert snapshot is None and isinstance(events[-1], Resumed) and events[-1].step == 0
     damaged = [event for event in events if isinstance(event, CheckpointDamaged)]
     assert damaged and all("another plan" in event.cause for event in damaged)
+    assert len(cut_short.whole()) == 2, "the plan that they belong to may come back"
+
+
+def test_a_base_that_was_copied_is_the_same_and_one_of_another_config_is_not(job: Any, tmp_path: Path) -> None:
+    base = tmp_path / "copied"
+    shutil.copytree(job.plan.base_checkpoint, base)
+    plan = replace(job.plan, base_checkpoint=str(base))
+    before = plan_digest(plan)
+    os.utime(base / "model.safetensors", ns=(1, 1))
+    assert plan_digest(plan) == before
+    config = base / "config.json"
+    config.write_text(config.read_text() + " ")
+    assert plan_digest(plan) != before
 
 
 def test_a_checkpoint_under_another_key_is_not_gone_on_from(cut_short: Runs) -> None:

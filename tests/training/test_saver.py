@@ -1,6 +1,7 @@
 """Checkpoints come when they are due, take little time, and cost the training nothing where they fail."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from outcrop.domain.events import CheckpointUnwritten, Resumed
 from outcrop.domain.plan import TrainingPlan
 from outcrop.sealed import new_key
 from outcrop.training.saver import SAVING_SHARE, Saver
-from outcrop.training.shelf import Shelf
+from outcrop.training.shelf import Mark, Shelf
 from outcrop.training.snapshot import BestState, Snapshot
+from outcrop.training.vault import ModelFolder
 
 
 class Clock:
@@ -119,6 +121,53 @@ def test_an_attempt_that_lost_its_job_harms_no_later_one(new_shelf: Callable[...
     for step in (11, 12, 13):
         new_shelf(1).write(step, snapshot_of(1.0))
     assert names(tmp_path / "2") == ["step-00000010"]
+
+
+def test_what_another_plan_left_is_kept_and_takes_no_place(new_shelf: Callable[..., Shelf], tmp_path: Path) -> None:
+    other = replace(new_shelf(1), plan_digest="cd" * 32)
+    for step in (11, 12):
+        other.write(step, snapshot_of(1.0))
+    for step in (1, 2, 3):
+        new_shelf(1).write(step, snapshot_of(2.0))
+    assert names(tmp_path / "1") == [f"step-{step:08d}" for step in (2, 3, 11, 12)]
+
+
+def test_a_disk_that_does_not_answer_this_time_costs_no_checkpoint(
+    new_shelf: Callable[..., Shelf], tmp_path: Path
+) -> None:
+    for step in (1, 2):
+        new_shelf(1).write(step, snapshot_of(1.0))
+    state = tmp_path / "1" / "step-00000002" / "state"
+    state.rename(tmp_path / "away")
+    state.mkdir()  # to read it is an error of the system, and nothing is altered
+    said: list[tuple[int, str]] = []
+    found = new_shelf(2).read(lambda step, cause: said.append((step, cause)))
+    assert found is not None and found[0] == 1
+    assert said == [(2, "it cannot be read: Is a directory")]
+    assert names(tmp_path / "1") == ["step-00000001", "step-00000002"]
+
+
+def test_a_checkpoint_that_lacks_a_part_is_damaged(new_shelf: Callable[..., Shelf], tmp_path: Path) -> None:
+    shelf = new_shelf(1)
+    shelf.write(1, snapshot_of(1.0))
+    shelf._checkpoint(shelf.folder, 2).write({"best": {"values": torch.zeros(1)}})
+    said: list[str] = []
+    found = shelf.read(lambda step, cause: said.append(cause))
+    assert found is not None and found[0] == 1 and said == ["it lacks a part of the state"]
+    assert names(tmp_path / "1") == ["step-00000001"]
+
+
+def test_a_disk_that_refuses_the_mark_ends_no_job(new_shelf: Callable[..., Shelf], tmp_path: Path) -> None:
+    (tmp_path / "1").write_text("in the way")
+    mark = Mark(new_shelf(1))
+    mark.put(3)
+    mark.close()
+
+
+def test_no_key_is_printed(new_shelf: Callable[..., Shelf]) -> None:
+    shelf = new_shelf(1)
+    printed = repr(shelf) + repr(shelf._checkpoint(shelf.folder, 1)) + repr(ModelFolder(shelf.folder, "m", shelf.key))
+    assert repr(shelf.key) not in printed
 
 
 def test_a_snapshot_does_not_change_with_what_it_was_taken_of() -> None:

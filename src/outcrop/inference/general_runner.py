@@ -15,7 +15,6 @@ from outcrop.inference.sampler import choose
 from outcrop.inference.scheduler import Answer, Span, Step
 from outcrop.inference.scoring import score
 from outcrop.modeling.general import General
-from outcrop.modeling.packed import Packed
 from outcrop.modeling.transformers_library import probe_tokens
 
 PROBE_BREAK = 5  # where the probe is cut in two, so that several tokens follow a cache
@@ -108,9 +107,9 @@ class GeneralRunner:
         """In a pass of its own over the whole prompt: rarely asked for, and then for its own sake."""
         following = answer.prompt[1:]
         if following:
-            packed = Packed.of([torch.tensor(answer.prompt[:-1])]).to(self._device)
-            logits = model.forward(packed)
-            answer.prompt_scores += score(lambda rows: rows, logits, following, answer.sampling.prompt_logprobs or 0)
+            found, _ = advance(model, torch.tensor(answer.prompt[:-1], device=self._device), None, caching=False)
+            likeliest = answer.sampling.prompt_logprobs or 0
+            answer.prompt_scores += score(lambda rows: logits_of(model, rows), found, following, likeliest)
 
     def _forget_the_ended(self) -> None:
         for answer in [answer for answer in self._caches if answer.row < 0]:

@@ -3,6 +3,7 @@
 Knows nothing of what the source computes.
 """
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -27,16 +28,26 @@ class NoCompiler(Exception):
 def load(source: Path) -> ctypes.CDLL:
     """The library that `source` makes on this machine. Raises NoCompiler."""
     compiler = found_compiler()
-    if compiler is None:
-        raise NoCompiler("no C++ compiler is on the path")
     try:
         folder = _private_folder()
-        library = folder / f"{source.stem}-{_key(source, compiler)}.so"
-        if not library.exists():
-            _compile(source, compiler, library)
+        if compiler is None:
+            return _built_before(source, folder)
+        library = folder / f"{_name(source)}-{_compilers_key(compiler)}.so"
+        if library.exists():
+            with contextlib.suppress(OSError):  # a library that does not load is built once more
+                return ctypes.CDLL(str(library))
+        _compile(source, compiler, library)
         return ctypes.CDLL(str(library))
     except (OSError, subprocess.SubprocessError) as error:
         raise NoCompiler(f"{compiler} built no library: {error}") from error
+
+
+def _built_before(source: Path, folder: Path) -> ctypes.CDLL:
+    """The library of any compiler that was once here."""
+    for library in sorted(folder.glob(f"{_name(source)}-*.so")):
+        with contextlib.suppress(OSError):
+            return ctypes.CDLL(str(library))
+    raise NoCompiler("no C++ compiler is on the path")
 
 
 def found_compiler() -> str | None:
@@ -60,11 +71,18 @@ def _private_folder() -> Path:
     return folder
 
 
-def _key(source: Path, compiler: str) -> str:
-    """Names everything that the library depends on: a change of any of it makes another file."""
+def _name(source: Path) -> str:
+    """Names what the library depends on, but for the compiler: a change of any of it makes another file."""
+    return f"{source.stem}-{_hash(source.read_text(), *_flags(), processor())}"
+
+
+def _compilers_key(compiler: str) -> str:
     binary = Path(compiler).resolve()
     state = binary.stat()
-    parts = (source.read_text(), str(binary), str(state.st_size), str(state.st_mtime_ns), *_flags(), processor())
+    return _hash(str(binary), str(state.st_size), str(state.st_mtime_ns))
+
+
+def _hash(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
@@ -92,4 +110,6 @@ def _compile(source: Path, compiler: str, library: Path) -> None:
         )
         if done.returncode:
             raise NoCompiler(f"{compiler} says: {done.stderr.strip()[:300]}")
+        with made.open("rb") as file:
+            os.fsync(file.fileno())  # a name must not outlive a power cut that its content does not
         made.replace(library)

@@ -8,8 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,17 +19,21 @@ from safetensors.torch import load
 from outcrop.domain.errors import SealBroken
 from outcrop.sealed import PARTIAL_SUFFIX, SealedReader, SealedWriter
 from outcrop.sealed.writer import sync_folder
+from outcrop.training.tensor_file import safetensors_chunks
 
 MANIFEST = "manifest.json"
 _VERSION = 1
 _PREFIX = "step-"
-_DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.bfloat16: "BF16", torch.int64: "I64", torch.uint8: "U8"}
 
 Parts = Mapping[str, Mapping[str, torch.Tensor]]
 
 
-class Damaged(Exception):
-    """A checkpoint that cannot be used; the sentence says why."""
+class Unusable(Exception):
+    """A checkpoint that cannot be used, now or by this plan; the sentence says why."""
+
+
+class Damaged(Unusable):
+    """One that nobody will ever use: its manifest, a hash or the seal is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,22 +65,35 @@ class Checkpoint:
             raise
 
     def read(self) -> dict[str, dict[str, torch.Tensor]]:
-        """What was written. Raises Damaged where anything is missing, altered or another plan's."""
+        """What was written. Raises Damaged where anything is missing or altered.
+
+        Raises Unusable where it is another plan's, or where the disk did not answer this time.
+        """
         hashes = self._manifest()
         try:
             for name, said in hashes.items():
                 if _sha256(self.path / name) != said:
                     raise Damaged(f"{name} is not as it was written")
             return {name: self._unsealed(name) for name in hashes}
+        except FileNotFoundError as error:
+            raise Damaged("it cannot be read: No such file") from error
         except OSError as error:
-            raise Damaged(f"it cannot be read: {error.strerror or type(error).__name__}") from error
+            raise Unusable(f"it cannot be read: {error.strerror or type(error).__name__}") from error
         except (SealBroken, SafetensorError) as error:
             raise Damaged(f"it does not open: {error}") from error
+
+    def is_this_plans(self) -> bool:
+        """Whether its manifest can be read and is this plan's."""
+        try:
+            self._manifest()
+        except Unusable:
+            return False
+        return True
 
     def _fill(self, folder: Path, parts: Parts) -> None:
         for name, tensors in parts.items():
             with SealedWriter(folder / name, self.key, self._context(name)) as sealed:
-                for chunk in _safetensors(tensors):
+                for chunk in safetensors_chunks(tensors):
                     sealed.write(chunk)
         files = {name: _sha256(folder / name) for name in parts}
         said = {"version": _VERSION, "job": self.job_id, "plan": self.plan_digest, "step": self.step, "files": files}
@@ -93,12 +109,14 @@ class Checkpoint:
             said = json.loads((self.path / MANIFEST).read_bytes())
             known = (said["version"], said["job"], said["step"]) == (_VERSION, self.job_id, self.step)
             plan, files = said["plan"], dict(said["files"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
             raise Damaged("its manifest is missing or cannot be read") from error
+        except OSError as error:
+            raise Unusable(f"its manifest cannot be read: {error.strerror or type(error).__name__}") from error
         if not known:
             raise Damaged("its manifest is another checkpoint's")
         if plan != self.plan_digest:
-            raise Damaged("it belongs to another plan: the data, the settings or the base have changed")
+            raise Unusable("it belongs to another plan: the data, the settings or the base have changed")
         return files
 
     def _unsealed(self, name: str) -> dict[str, torch.Tensor]:
@@ -113,18 +131,6 @@ def steps_in(folder: Path) -> list[int]:
     """The steps of the whole checkpoints in an attempt's folder."""
     names = (path.name.removeprefix(_PREFIX) for path in folder.glob(f"{_PREFIX}*"))
     return [int(name) for name in names if name.isdecimal()]
-
-
-def _safetensors(tensors: Mapping[str, torch.Tensor]) -> Iterator[bytes | memoryview]:
-    """The bytes of a safetensors file, one tensor after the other, so that no second copy of them all is made."""
-    header, end = {}, 0
-    for name, tensor in tensors.items():
-        start, end = end, end + tensor.numel() * tensor.element_size()
-        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
-    text = json.dumps(header).encode()
-    yield struct.pack("<Q", len(text)) + text
-    for tensor in tensors.values():
-        yield tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 def _sha256(path: Path) -> str:

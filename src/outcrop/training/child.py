@@ -19,7 +19,7 @@ from outcrop.training.batches import Rows
 from outcrop.training.loop import Material, train
 from outcrop.training.objectives import objective_named
 from outcrop.training.probing import Answers, Probing, answers
-from outcrop.training.pupil import Pupil, foundation, prepare, put_adapter
+from outcrop.training.pupil import FULL_CONFIG_FILE, Pupil, foundation, prepare, put_adapter
 from outcrop.training.saver import Saver
 from outcrop.training.shelf import Shelf
 from outcrop.training.sources import BUFFER_BYTES, PieceBuffer
@@ -107,11 +107,16 @@ def _saver(
 
 
 def plan_digest(plan: TrainingPlan) -> str:
-    """What checkpoints are bound to: the plan, and the base's weights by their files' names, sizes and times."""
+    """What checkpoints are bound to: the plan, and the base by its config and its weights' names and sizes.
+
+    Not by times: a folder that was copied to where the job goes on holds the same base.
+    """
+    base = Path(plan.base_checkpoint)
     found = hashlib.sha256(plan.digest().encode())
-    for path in sorted(Path(plan.base_checkpoint).glob("*.safetensors")):
-        about = path.stat()
-        found.update(f"{path.name}/{about.st_size}/{about.st_mtime_ns}\n".encode())
+    for path in sorted(base.glob("*.safetensors")):
+        found.update(f"{path.name}/{path.stat().st_size}\n".encode())
+    config = base / FULL_CONFIG_FILE
+    found.update(config.read_bytes() if config.exists() else b"")
     return found.hexdigest()
 
 

@@ -6,12 +6,13 @@ agree, else both are folded into one; whole weights stay whole. Knows no rows an
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 
 from outcrop.domain.errors import JobFailure
 from outcrop.domain.plan import LoraPlan, TrainingPlan
@@ -19,6 +20,7 @@ from outcrop.modeling.attaching import attach, quantize, spelled_out_for
 from outcrop.modeling.load import load_model
 from outcrop.modeling.model import Attached, CausalModel
 from outcrop.training.adapter import CONFIG_FILE, WEIGHTS_FILE, AdapterData, fold, rescaled
+from outcrop.training.tensor_file import safetensors_chunks
 from outcrop.training.vault import ModelFolder
 
 FULL_WEIGHTS_FILE = "model.safetensors"
@@ -74,11 +76,11 @@ class Pupil:
         self.adapters.detach()
         return self.model
 
-    def _full_weights(self) -> bytes:
+    def _full_weights(self) -> Iterator[bytes | memoryview]:
+        """In float32, a tensor at a time: a second copy of them all might not fit beside the first."""
         if self.adapters is not None:
             self.adapters.merge()
-        tensors = {name: tensor.float().cpu().contiguous() for name, tensor in self.model.give().items()}
-        return save(tensors, metadata={"format": "pt"})
+        return safetensors_chunks(self.model.give(), {"format": "pt"}, torch.float32)
 
     def _full_config(self) -> bytes:
         config = json.loads((Path(self.plan.base_checkpoint) / FULL_CONFIG_FILE).read_bytes())

@@ -8,10 +8,12 @@ import os
 import shutil
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
-from outcrop.training.checkpoint import Checkpoint, Damaged, steps_in
+from outcrop.training.checkpoint import Checkpoint, Damaged, Unusable, steps_in
 from outcrop.training.snapshot import Snapshot
 
 KEPT = 2  # the newest, and the one before it in case that is damaged
@@ -29,22 +31,29 @@ class Shelf:
     key: bytes = field(repr=False)
 
     def write(self, step: int, snapshot: Snapshot) -> None:
-        """A checkpoint more; then all but the newest are dropped. Raises OSError where the disk refuses it."""
-        self._checkpoint(self.folder, step).write(snapshot.parts())
-        for old in list(self._newest_first())[KEPT:]:
-            shutil.rmtree(old.path, ignore_errors=True)
+        """A checkpoint more; then this plan's are dropped but the newest. Raises OSError where the disk refuses it.
+
+        What is just written stays, whatever later one lies there that could not be read.
+        """
+        written = self._checkpoint(self.folder, step)
+        written.write(snapshot.parts())
+        own = [checkpoint for checkpoint in self._newest_first() if checkpoint.is_this_plans()]
+        for old in own[KEPT:]:
+            if old != written:
+                shutil.rmtree(old.path, ignore_errors=True)
 
     def read(self, damaged: Callable[[int, str], None]) -> tuple[int, Snapshot] | None:
-        """The newest whole checkpoint and its step. `damaged` hears of each that is not, and why; it is dropped.
+        """The newest whole checkpoint and its step. `damaged` hears of each that cannot be used, and why.
 
-        Were it left, it would count among those to keep, and a good one would go in its place.
+        It is dropped where nobody ever will: else it would count among those to keep, in a good one's place.
         """
         for checkpoint in self._newest_first():
             try:
-                return checkpoint.step, Snapshot.from_parts(checkpoint.read())
-            except Damaged as error:
+                return checkpoint.step, _snapshot(checkpoint)
+            except Unusable as error:
                 damaged(checkpoint.step, str(error))
-                shutil.rmtree(checkpoint.path, ignore_errors=True)
+                if isinstance(error, Damaged):
+                    shutil.rmtree(checkpoint.path, ignore_errors=True)
         return None
 
     def reached(self) -> int | None:
@@ -67,20 +76,34 @@ class Shelf:
 class Mark:
     """How many steps an attempt has done, in its folder: what a kill cost is told by it.
 
-    Survives a kill, not a power cut, which is enough for what it is for.
+    Survives a kill, not a power cut, which is enough for what it is for; so a disk that refuses it ends no job.
     """
 
     def __init__(self, shelf: Shelf) -> None:
-        shelf.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._file = (shelf.folder / REACHED).open("wb", buffering=0)
+        self._file: BinaryIO | None = None
+        with suppress(OSError):
+            shelf.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._file = (shelf.folder / REACHED).open("wb", buffering=0)
 
     def put(self, steps: int) -> None:
         """Overwrites the count in one call: a kill leaves the one or the other."""
-        os.pwrite(self._file.fileno(), _COUNT.pack(steps), 0)
+        if self._file is not None:
+            with suppress(OSError):
+                os.pwrite(self._file.fileno(), _COUNT.pack(steps), 0)
 
     def close(self) -> None:
         """Gives the file back."""
-        self._file.close()
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+
+
+def _snapshot(checkpoint: Checkpoint) -> Snapshot:
+    parts = checkpoint.read()
+    try:
+        return Snapshot.from_parts(parts)
+    except (KeyError, ValueError) as error:
+        raise Damaged("it lacks a part of the state") from error
 
 
 def _count(file: Path) -> int:

@@ -1,5 +1,6 @@
 """A folder of files sealed under one key: token rows in, models out. Knows the contexts' spelling, not the content."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,12 +45,16 @@ class ModelFolder:
         except (OSError, SealBroken) as error:
             raise JobFailure(f"The model's {name} cannot be read: {error}") from error
 
-    def write(self, name: str, content: bytes) -> None:
-        """Seals `content` under `name`; on disk before this returns. Raises JobFailure where the disk refuses it."""
+    def write(self, name: str, content: bytes | Iterable[bytes | memoryview]) -> None:
+        """Seals `content`, whole or in pieces, under `name`; on disk before this returns.
+
+        Raises JobFailure where the disk refuses it.
+        """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with SealedWriter(self.path / name, self.key, self._context(name)) as sealed:
-                sealed.write(content)
+                for chunk in (content,) if isinstance(content, bytes) else content:
+                    sealed.write(chunk)
         except OSError as error:
             raise JobFailure(f"The model's {name} cannot be written: {error.strerror or error}") from error
 
