@@ -49,7 +49,7 @@ class Engine:
 
 # Our own Llama, and transformers' networks: they load a larger library and keep what autograd keeps.
 OWN = Engine(
-    process_bytes=370 * MEBIBYTE,
+    process_bytes=330 * MEBIBYTE,
     kept_stream=2,
     kept_hidden=2,
     kept_intermediate=3,
