@@ -1,11 +1,13 @@
 """Every compiled step gives its torch twin's numbers, forwards and backwards; without a compiler the twins serve."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 from outcrop.modeling import fused, kernels, packed
+from outcrop.modeling.compiler import FOLDER_VARIABLE
 from outcrop.modeling.packed import Heads, Packed
 
 # Relative to the largest number: what a different order of sums leaves in float32, and rounding to bfloat16.
@@ -131,9 +133,10 @@ def test_a_switch_keeps_to_torch(afresh: pytest.MonkeyPatch) -> None:
 
 
 def test_without_a_compiler_torch_serves_and_the_log_says_why_once(
-    afresh: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    afresh: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     afresh.setenv("PATH", "")
+    afresh.setenv(FOLDER_VARIABLE, str(tmp_path / "none was built here"))
     assert not kernels.usable(numbers(2, 2))
     assert not kernels.usable(numbers(2, 2))
     assert [record.message for record in caplog.records] == [

@@ -1,5 +1,6 @@
 """A claimed job comes to its true end, whatever it meets."""
 
+import contextlib
 import csv
 import io
 import json
@@ -14,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import sqlalchemy as sa
 import torch
@@ -196,10 +198,20 @@ def _run_until_rows_are_ready(scene: Any) -> None:
     claimed = scene.claim()
     with ThreadPoolExecutor(1) as other:
         attempt = other.submit(attempts.run, scene.ground, claimed, scene.closing)
-        await_that(lambda: list(scene.ground.settings.processes_folder.glob("*.json")), 60, "a training child")
+        await_that(lambda: _training_children(scene), 60, "a training child", every_s=0.01)
         scene.closing.set()
         attempt.result()
     scene.closing.clear()
+
+
+def _training_children(scene: Any) -> list[int]:
+    """Those under way, by number; other children measure the machine."""
+    found = []
+    for record in scene.ground.settings.processes_folder.glob("*.json"):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "outcrop.training" in psutil.Process(int(record.stem)).cmdline():
+                found.append(int(record.stem))
+    return found
 
 
 # --- roles, buckets, keys ---------------------------------------------------------------------------------------------
@@ -401,8 +413,8 @@ def test_a_job_taken_over_goes_on_from_its_checkpoint_and_says_so(scene: Any) ->
     interrupted = begun(scene, "interrupted")
     checkpoints = scene.ground.work_folder(job.id) / "checkpoints"
     await_that(lambda: list(checkpoints.glob("*/step-*")), 60, "a checkpoint", every_s=0.01)
-    for record in scene.ground.settings.processes_folder.glob("*.json"):
-        os.kill(int(record.stem), signal.SIGSTOP)  # so that it comes no further, however fast it is
+    for child in _training_children(scene):
+        os.kill(child, signal.SIGSTOP)  # so that it comes no further, however fast it is
     scene.closing.set()
     interrupted.join()
     handed_back = scene.job("taken")
@@ -495,9 +507,8 @@ def test_a_model_that_does_not_fit_on_the_disk_fails_the_job_with_the_systems_wo
     job = scene.queue("large")
     running = threading.Thread(target=attempts.run, args=(scene.ground, scene.claim(), scene.closing))
     running.start()
-    records = scene.ground.settings.processes_folder
-    (record,) = await_that(lambda: list(records.glob("*.json")), 30, "a training child")
-    resource.prlimit(int(record.stem), resource.RLIMIT_FSIZE, (50_000, 50_000))
+    (child,) = await_that(lambda: _training_children(scene), 30, "a training child", every_s=0.01)
+    resource.prlimit(child, resource.RLIMIT_FSIZE, (50_000, 50_000))
     running.join()
     assert "cannot be written: File too large" in (scene.job("large").failure_message or "")
     assert not scene.ground.model_folder(job.id).exists()
