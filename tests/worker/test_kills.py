@@ -140,10 +140,11 @@ def test_the_worker_killed_at_any_point_loses_no_job(outcrop: Outcrop, counts: C
         _all_gone([worker, *below])
         _is_whole(outcrop, name)
     assert in_training, "no kill came while a child trained"
+    counts.record("kills_of_the_worker", {"kills": number + 1, "while a child trained": in_training})
 
 
 def test_the_training_child_killed_at_any_point_fails_with_a_true_cause(outcrop: Outcrop, counts: Counts) -> None:
-    bedrock, hits = outcrop.client("bedrock"), 0
+    bedrock, hits, failed = outcrop.client("bedrock"), 0, 0
     for number, point in enumerate(_points(counts, only_training=True)):
         name = _begun(outcrop, f"child-{number}", point)
         children = outcrop.find("outcrop.training")
@@ -151,11 +152,13 @@ def test_the_training_child_killed_at_any_point_fails_with_a_true_cause(outcrop:
         _all_gone(children)
         job = wait_for_job(bedrock, name)
         if job["status"] == "Failed":
+            failed += 1
             assert "signal 9" in job["failureMessage"]
             assert not (outcrop.home / "models" / job["jobArn"][-12:]).exists()
         else:  # the child had said its last word before the kill
             _is_whole(outcrop, name)
     assert hits, "no kill hit a training child"
+    counts.record("kills_of_the_child", {"kills": hits, "jobs Failed with the signal named": failed})
 
 
 def test_the_whole_tree_killed_at_any_point_loses_no_job(outcrop: Outcrop, counts: Counts) -> None:
@@ -168,6 +171,7 @@ def test_the_whole_tree_killed_at_any_point_loses_no_job(outcrop: Outcrop, count
         _all_gone(old)
         _is_whole(outcrop, name)
     assert in_training, "no kill came while a child trained"
+    counts.record("kills_of_the_tree", {"kills": number + 1, "while a child trained": in_training})
 
 
 def test_a_stopped_job_leaves_no_model_and_no_process(outcrop: Outcrop) -> None:
