@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from architectures import ARCHITECTURES, network, rows_of, write_network
+from architectures import ARCHITECTURES, network, rows_of
 from outcrop.domain.plan import ALL_LINEAR, LoraPlan
 from outcrop.modeling.adapters import GeneralAdapter
 from outcrop.modeling.attaching import attach
@@ -18,20 +18,6 @@ from outcrop.training.adapter import AdapterData
 
 ROW = rows_of(30)[0]
 Folder = Callable[[str], Path]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    """The checkpoint of an architecture, made once."""
-    made: dict[str, Path] = {}
-
-    def of(kind: str) -> Path:
-        if kind not in made:
-            made[kind] = tmp_path_factory.mktemp(kind)
-            write_network(kind, made[kind])
-        return made[kind]
-
-    return of
 
 
 def adapted(folder: Path, plan: LoraPlan) -> tuple[General, GeneralAdapter, LoraPlan]:

@@ -8,26 +8,12 @@ import torch
 from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
-from architectures import ARCHITECTURES, VOCABULARY, network, rows_of, write_network
+from architectures import ARCHITECTURES, VOCABULARY, network, rows_of
 from outcrop.modeling.general import General
 from outcrop.modeling.packed import Packed
 from outcrop.modeling.transformers_library import layers_of
 
 Folder = Callable[[str], Path]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    """The checkpoint of an architecture, made once."""
-    made: dict[str, Path] = {}
-
-    def of(kind: str) -> Path:
-        if kind not in made:
-            made[kind] = tmp_path_factory.mktemp(kind)
-            write_network(kind, made[kind])
-        return made[kind]
-
-    return of
 
 
 def learnt(rows: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -95,11 +95,7 @@ def _ending_signals() -> list[signal.Signals]:
 
 async def _keep_worker(settings: Settings, ended: asyncio.Event) -> None:
     """A worker runs until the end comes, then is stopped with all its children."""
-    launch = children.Launch(
-        module="outcrop.worker",
-        arguments=["--home", str(settings.home), "--job-slots", str(settings.job_slots)],
-        log=settings.logs_folder / "worker.log",
-    )
+    launch = worker_launch(settings)
     pause_s = FIRST_PAUSE_S
     while not ended.is_set():
         began = time.monotonic()
@@ -110,6 +106,13 @@ async def _keep_worker(settings: Settings, ended: asyncio.Event) -> None:
         lived_long = time.monotonic() - began > FORGIVEN_AFTER_S
         pause_s = FIRST_PAUSE_S if lived_long else min(pause_s * 2, LONGEST_PAUSE_S)
         await _wait(ended, pause_s)
+
+
+def worker_launch(settings: Settings) -> children.Launch:
+    """How a worker is started: with these settings, every one."""
+    return children.Launch(
+        module="outcrop.worker", arguments=[settings.to_json()], log=settings.logs_folder / "worker.log"
+    )
 
 
 async def _run_worker(launch: children.Launch, settings: Settings, ended: asyncio.Event) -> None:

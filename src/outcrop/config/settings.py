@@ -1,7 +1,9 @@
 """The one settings object, checked at birth. Paths are derived here so that nobody else spells one."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +17,16 @@ class Settings:
     job_slots: int = 2
     lease_s: float = 5.0
     max_body_bytes: int = 25_000_000
+
+    def to_json(self) -> str:
+        """All of them, for a process that is started with the same: nothing here is secret."""
+        return json.dumps(asdict(self) | {"home": str(self.home)})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """What `to_json` wrote. Raises ValueError or TypeError for anything else."""
+        told = json.loads(text)
+        return cls(**told | {"home": Path(told["home"])})
 
     @property
     def database_url(self) -> str:

@@ -12,6 +12,7 @@ from torch.nn.functional import dropout, linear
 from outcrop.domain.plan import LoraPlan
 from outcrop.modeling.general import General
 from outcrop.modeling.linear_layers import PREFIX, matrix, sizes, targeted
+from outcrop.modeling.weights import fill
 
 
 class LowRank(nn.Module):
@@ -58,8 +59,8 @@ class GeneralAdapter(dict[str, LowRank]):
     def take(self, tensors: dict[str, torch.Tensor]) -> None:
         """Copies matrices under PEFT's names in. Raises KeyError or RuntimeError where they do not fit."""
         for name, adapter in self.items():
-            _copy(adapter.down, tensors[f"{PREFIX}.{name}.lora_A.weight"])
-            _copy(adapter.up, tensors[f"{PREFIX}.{name}.lora_B.weight"])
+            fill(adapter.down, tensors[f"{PREFIX}.{name}.lora_A.weight"])
+            fill(adapter.up, tensors[f"{PREFIX}.{name}.lora_B.weight"])
 
     @torch.no_grad()
     def merge(self) -> None:
@@ -80,10 +81,3 @@ def _adding(adapter: LowRank):  # type: ignore[no-untyped-def]  # torch's type o
         return outputs + adapter(inputs[0])
 
     return add
-
-
-def _copy(into: torch.Tensor, tensor: torch.Tensor) -> None:
-    """`copy_` alone would stretch a matrix of one row over all."""
-    if into.shape != tensor.shape:
-        raise RuntimeError(f"a matrix of {tuple(tensor.shape)} does not fit {tuple(into.shape)}")
-    into.copy_(tensor)

@@ -14,7 +14,7 @@ from torch.nn.functional import dropout
 from outcrop.domain.plan import LoraPlan
 from outcrop.modeling.llama import Llama, Projection
 from outcrop.modeling.products import linear, product
-from outcrop.modeling.weights import GROUPS
+from outcrop.modeling.weights import GROUPS, fill
 
 PREFIX = "base_model.model.model.layers"
 
@@ -138,15 +138,8 @@ def take(adapters: dict[tuple[int, str], Lora], targets: Sequence[str], tensors:
     for (layer, group), adapter in adapters.items():
         rank = adapter.ups[0].shape[1]
         for name, down, up in zip(_parts(group, targets), adapter.down.split(rank), adapter.ups, strict=True):
-            _copy(down, tensors[f"{PREFIX}.{layer}.{name}.lora_A.weight"])
-            _copy(up, tensors[f"{PREFIX}.{layer}.{name}.lora_B.weight"])
-
-
-def _copy(into: torch.Tensor, tensor: torch.Tensor) -> None:
-    """`copy_` alone would stretch a matrix of one row over all."""
-    if into.shape != tensor.shape:
-        raise RuntimeError(f"a matrix of {tuple(tensor.shape)} does not fit {tuple(into.shape)}")
-    into.copy_(tensor)
+            fill(down, tensors[f"{PREFIX}.{layer}.{name}.lora_A.weight"])
+            fill(up, tensors[f"{PREFIX}.{layer}.{name}.lora_B.weight"])
 
 
 def _parts(group: str, targets: Sequence[str]) -> list[str]:

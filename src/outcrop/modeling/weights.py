@@ -37,3 +37,10 @@ def unfuse(weight: torch.Tensor, sizes: tuple[int, ...], layer: int, group: str)
     """The parts of a fused weight under their own names: what `fuse` joined."""
     parts = zip(GROUPS[group], weight.split(sizes), strict=True)
     return {f"model.layers.{layer}.{name}.weight": part for name, part in parts}
+
+
+def fill(into: torch.Tensor, tensor: torch.Tensor) -> None:
+    """Copies a matrix into one of its own shape; `copy_` alone would stretch one row over all. Raises RuntimeError."""
+    if into.shape != tensor.shape:
+        raise RuntimeError(f"a matrix of {tuple(tensor.shape)} does not fit {tuple(into.shape)}")
+    into.copy_(tensor)

@@ -15,7 +15,7 @@ from outcrop.domain.errors import SealBroken
 from outcrop.domain.row_statistics import RowStatistics
 from outcrop.prepared.manifest import Manifest
 from outcrop.prepared.piece import Numbers
-from outcrop.sealed import SealedReader, SealedWriter
+from outcrop.sealed import SealedReader, SealedWriter, contexts
 
 MANIFEST, INDEX = "manifest", "index"
 
@@ -119,7 +119,7 @@ class PreparedFolder:
             return b"".join(sealed.pieces())
 
     def _context(self, name: str) -> bytes:
-        return f"job/{self.job_id}/prepared/{self.path.name}/{name}".encode()
+        return contexts.of_prepared_file(self.job_id, self.path.name, name)
 
 
 def _joined(parts: Sequence[Numbers]) -> Numbers:

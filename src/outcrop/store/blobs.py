@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from outcrop.sealed import PARTIAL_SUFFIX, SealedReader, SealedWriter, as_file
+from outcrop.sealed import PARTIAL_SUFFIX, SealedReader, SealedWriter, as_file, contexts
 from outcrop.sealed.writer import sync_folder
 
 READERS_HELD = 64  # blobs kept open from the start of a read, so that deleting the object does not cut it off
@@ -66,14 +66,14 @@ class FolderBlobs:
         """Keep all of `chunks` under a new id, or nothing where `chunks` raises."""
         path = self._path(blob_id)
         self._make(path.parent)
-        with SealedWriter(path, self._key, _context(blob_id)) as writer:
+        with SealedWriter(path, self._key, contexts.of_object(blob_id)) as writer:
             for chunk in chunks:
                 writer.write(chunk)
         return Blob(blob_id, writer.size)
 
     def open(self, blob_id: str) -> SealedReader:
         """Read a blob."""
-        return SealedReader(self._path(blob_id), self._key, _context(blob_id))
+        return SealedReader(self._path(blob_id), self._key, contexts.of_object(blob_id))
 
     def remove(self, blob_ids: Iterable[str]) -> None:
         """Forget blobs; those that are gone already are no error."""
@@ -155,7 +155,3 @@ class ObjectReader:
             if low < high:
                 yield part, low, high
             begin += part.size
-
-
-def _context(blob_id: str) -> bytes:
-    return f"object/{blob_id}".encode()

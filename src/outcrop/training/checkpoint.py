@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from outcrop.domain.errors import SealBroken
-from outcrop.sealed import PARTIAL_SUFFIX, SealedReader, SealedWriter
+from outcrop.sealed import PARTIAL_SUFFIX, SealedReader, SealedWriter, contexts
 from outcrop.sealed.writer import sync_folder
 from outcrop.training.tensor_file import safetensors_chunks
 
@@ -124,7 +124,7 @@ class Checkpoint:
             return load(b"".join(sealed.pieces()))
 
     def _context(self, name: str) -> bytes:
-        return f"checkpoint/{self.job_id}/{self.plan_digest}/{self.step}/{name}".encode()
+        return contexts.of_checkpoint_file(self.job_id, self.plan_digest, self.step, name)
 
 
 def steps_in(folder: Path) -> list[int]:

@@ -1,4 +1,4 @@
-"""A folder of files sealed under one key: token rows in, models out. Knows the contexts' spelling, not the content."""
+"""A folder of files sealed under one key: token rows in, models out. Knows what they are bound to, not the content."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from outcrop.domain.errors import JobFailure, SealBroken
 from outcrop.prepared.folder import PreparedFolder
-from outcrop.sealed import SealedReader, SealedWriter
+from outcrop.sealed import SealedReader, SealedWriter, contexts
 from outcrop.text.rows import read_rows
 from outcrop.training.sources import DAMAGE, HeldRows, PieceBuffer, PreparedRows, RowSource, cannot_be_read
 
@@ -19,7 +19,7 @@ def read_token_rows(path: Path, job_id: str, key: bytes, buffer: PieceBuffer) ->
     try:
         if path.is_dir():
             return PreparedRows(PreparedFolder(path, job_id, key), buffer)
-        with SealedReader(path, key, f"job/{job_id}/{path.name}".encode()) as sealed:
+        with SealedReader(path, key, contexts.of_job_file(job_id, path.name)) as sealed:
             return HeldRows(read_rows(sealed.as_file()))
     except DAMAGE as error:
         raise cannot_be_read(path, error) from error
@@ -40,7 +40,7 @@ class ModelFolder:
     def read(self, name: str) -> bytes:
         """A file's content. Raises JobFailure where it is missing or damaged."""
         try:
-            with SealedReader(self.path / name, self.key, self._context(name)) as sealed:
+            with SealedReader(self.path / name, self.key, contexts.of_model_file(self.model_id, name)) as sealed:
                 return b"".join(sealed.pieces())
         except (OSError, SealBroken) as error:
             raise JobFailure(f"The model's {name} cannot be read: {error}") from error
@@ -52,11 +52,8 @@ class ModelFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with SealedWriter(self.path / name, self.key, self._context(name)) as sealed:
+            with SealedWriter(self.path / name, self.key, contexts.of_model_file(self.model_id, name)) as sealed:
                 for chunk in (content,) if isinstance(content, bytes) else content:
                     sealed.write(chunk)
         except OSError as error:
             raise JobFailure(f"The model's {name} cannot be written: {error.strerror or error}") from error
-
-    def _context(self, name: str) -> bytes:
-        return f"model/{self.model_id}/{name}".encode()

@@ -1,12 +1,11 @@
-"""`python -m outcrop.worker --home DIR`: the worker's process. Started by `outcrop serve`."""
+"""`python -m outcrop.worker SETTINGS` (JSON): the worker's process. Started by `outcrop serve`, with its settings."""
 
 import argparse
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from outcrop.config import Settings
 from outcrop.domain.lifeline import die_with_parent
@@ -20,7 +19,7 @@ def main() -> int:
     wait_for_the_end = _signals()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    worker = Worker(open_ground(_settings()))
+    worker = Worker(open_ground(settings_of(sys.argv[1:])))
     worker.start()
     wait_for_the_end()
     worker.stop()
@@ -35,12 +34,12 @@ def _signals() -> Callable[[], object]:
     return lambda: os.read(read, 1)
 
 
-def _settings() -> Settings:
+def settings_of(words: Sequence[str]) -> Settings:
+    """The settings that a command line tells."""
     parser = argparse.ArgumentParser(prog="outcrop.worker")
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--job-slots", type=int, default=2)
-    asked = parser.parse_args()
-    return Settings(home=asked.home, job_slots=asked.job_slots)
+    parser.add_argument("settings", type=Settings.from_json)
+    settings: Settings = parser.parse_args(words).settings
+    return settings
 
 
 if __name__ == "__main__":

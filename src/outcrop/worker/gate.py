@@ -18,7 +18,7 @@ import outcrop.services.runtime.engine as face
 from outcrop.domain.errors import JobFailure, SealBroken
 from outcrop.domain.parity import Parity, measure
 from outcrop.domain.probes import LIKELIEST, PROBES_FILE, Probes
-from outcrop.sealed import SealedReader
+from outcrop.sealed import SealedReader, contexts
 from outcrop.services.runtime.served import BASE
 from outcrop.store import engines
 from outcrop.store.engines import EngineState
@@ -120,7 +120,7 @@ def examine(loaded: Loaded, probes: Probes, asked: Asked, check: Check) -> Parit
 
 def read_probes(candidate: Candidate) -> Probes:
     """What the trainer left beside the model. Raises JobFailure where it cannot be read."""
-    context = f"model/{candidate.job_id}/{PROBES_FILE}".encode()
+    context = contexts.of_model_file(candidate.job_id, PROBES_FILE)
     try:
         with SealedReader(candidate.folder / PROBES_FILE, candidate.key, context) as sealed:
             return Probes.from_json(b"".join(sealed.pieces()))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from outcrop.domain.errors import OutcropError
 from outcrop.domain.probes import PROBES_FILE
-from outcrop.sealed import SealedReader
+from outcrop.sealed import SealedReader, contexts
 
 MEMORY = Path("/dev/shm")  # the files never reach a disk; where there is no such place, the run folder stands in
 
@@ -35,7 +35,7 @@ def opened(model_folder: Path, key: bytes, run_folder: Path, model_id: str = "")
     try:
         with _told_when_full(storage):
             for sealed in _files(model_folder):
-                _open_file(sealed, key, f"model/{bound_to}/{sealed.name}".encode(), place / sealed.name)
+                _open_file(sealed, key, contexts.of_model_file(bound_to, sealed.name), place / sealed.name)
         yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)

@@ -14,7 +14,7 @@ from outcrop import corpus
 from outcrop.domain.conversation import Completion, Conversation, Passage, Record
 from outcrop.domain.errors import JobFailure, SealBroken
 from outcrop.families.ask import Ask, Sampling
-from outcrop.sealed import SealedReader, SealedWriter
+from outcrop.sealed import SealedReader, SealedWriter, contexts
 from outcrop.services.runtime.questions import counted
 from outcrop.text import Tokenizer
 from outcrop.text.checkpoint_files import read_files
@@ -102,4 +102,4 @@ class Kept:
 
     @property
     def _context(self) -> bytes:
-        return f"job/{self.job_id}/{QUESTIONS_FILE}".encode()
+        return contexts.of_job_file(self.job_id, QUESTIONS_FILE)

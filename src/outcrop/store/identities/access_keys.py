@@ -7,8 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from outcrop.domain.errors import Fault
-from outcrop.sealed import open_bytes, seal_bytes
-from outcrop.store.identities.random_secrets import SECRET_CHARACTERS, new_key_id, new_secret, secret_context
+from outcrop.sealed import contexts, open_bytes, seal_bytes
+from outcrop.store.identities.random_secrets import SECRET_CHARACTERS, new_key_id, new_secret
 from outcrop.store.identities.tables import ACCESS_KEYS
 
 ROOT = ""  # the user name of the account's root
@@ -34,7 +34,7 @@ def add_access_key(connection: sa.Connection, master_key: bytes, user_name: str,
         sa.insert(ACCESS_KEYS).values(
             access_key_id=access_key_id,
             user_name=user_name,
-            sealed_secret=seal_bytes(master_key, secret.encode(), secret_context(access_key_id)),
+            sealed_secret=seal_bytes(master_key, secret.encode(), contexts.of_access_key(access_key_id)),
             active=True,
             created_at=now,
         )
@@ -74,7 +74,9 @@ def delete_access_key(connection: sa.Connection, key: AccessKey) -> None:
 def open_secret(connection: sa.Connection, master_key: bytes, access_key_id: str) -> str:
     """The secret of an access key."""
     query = sa.select(ACCESS_KEYS.c.sealed_secret).where(ACCESS_KEYS.c.access_key_id == access_key_id)
-    return open_bytes(master_key, connection.execute(query).scalar_one(), secret_context(access_key_id)).decode()
+    return open_bytes(
+        master_key, connection.execute(query).scalar_one(), contexts.of_access_key(access_key_id)
+    ).decode()
 
 
 def _keep_a_root_key(connection: sa.Connection, key: AccessKey) -> None:

@@ -14,11 +14,10 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 
 from outcrop.domain import arn as arns
-from outcrop.sealed import open_bytes
+from outcrop.sealed import contexts, open_bytes
 from outcrop.store.database import Database
 from outcrop.store.identities.access_keys import ROOT
 from outcrop.store.identities.entities import Entity, Kind, find
-from outcrop.store.identities.random_secrets import secret_context
 from outcrop.store.identities.tables import ACCESS_KEYS, HOME, SESSIONS
 
 FRESH_FOR = timedelta(seconds=0.5)
@@ -125,7 +124,7 @@ def _load_access_key(connection: sa.Connection, master_key: bytes, access_key_id
     row = connection.execute(sa.select(ACCESS_KEYS).where(ACCESS_KEYS.c.access_key_id == access_key_id)).first()
     if row is None or not row.active:
         return None
-    secret = open_bytes(master_key, row.sealed_secret, secret_context(access_key_id)).decode()
+    secret = open_bytes(master_key, row.sealed_secret, contexts.of_access_key(access_key_id)).decode()
     if row.user_name == ROOT:
         account = connection.execute(sa.select(HOME.c.account)).scalar_one()
         return Credential(
@@ -149,7 +148,7 @@ def _load_session(connection: sa.Connection, master_key: bytes, access_key_id: s
     role = None if row is None else find(connection, Kind.ROLE, row.role_name)
     if row is None or role is None:
         return None
-    secret, token = json.loads(open_bytes(master_key, row.sealed_secret, secret_context(access_key_id)))
+    secret, token = json.loads(open_bytes(master_key, row.sealed_secret, contexts.of_access_key(access_key_id)))
     account = _account_of(role)
     return Credential(
         access_key_id=access_key_id,

@@ -1,4 +1,4 @@
-"""Access key ids and secrets as IAM writes them, and the context a secret is sealed under. Knows no table."""
+"""Access key ids and secrets as IAM writes them. Knows no table."""
 
 import secrets
 import string
@@ -19,8 +19,3 @@ def new_key_id(prefix: str) -> str:
 def new_secret(characters: int) -> str:
     """Random text of the alphabet that IAM's secrets and tokens use."""
     return "".join(secrets.choice(_SECRET_ALPHABET) for _ in range(characters))
-
-
-def secret_context(access_key_id: str) -> bytes:
-    """What binds a sealed secret to its key id."""
-    return f"access-key/{access_key_id}".encode()

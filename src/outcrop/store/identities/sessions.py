@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from outcrop.sealed import seal_bytes
+from outcrop.sealed import contexts, seal_bytes
 from outcrop.store.database import Database
 from outcrop.store.identities.entities import Entity
 from outcrop.store.identities.random_secrets import (
@@ -14,7 +14,6 @@ from outcrop.store.identities.random_secrets import (
     TOKEN_CHARACTERS,
     new_key_id,
     new_secret,
-    secret_context,
 )
 from outcrop.store.identities.tables import SESSIONS
 
@@ -50,7 +49,9 @@ def open_session(
             access_key_id=access_key_id,
             role_name=role.name,
             session_name=session.name,
-            sealed_secret=seal_bytes(master_key, json.dumps([secret, token]).encode(), secret_context(access_key_id)),
+            sealed_secret=seal_bytes(
+                master_key, json.dumps([secret, token]).encode(), contexts.of_access_key(access_key_id)
+            ),
             policy=session.policy,
             created_at=now,
             expires_at=expires_at,

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from outcrop.domain import arn as arns
 from outcrop.domain.errors import Fault
-from outcrop.sealed import new_key, open_bytes, seal_bytes
+from outcrop.sealed import contexts, new_key, open_bytes, seal_bytes
 from outcrop.store.database import Database
 from outcrop.store.keys import ciphertext
 from outcrop.store.keys.records import ALIASES, KEYS, MATERIALS, Alias, KeyState, KmsKey, alias_of, key_of
@@ -145,7 +145,7 @@ class Keys:
             sealed = connection.execute(query).scalar()
         if sealed is None:
             raise ciphertext.invalid_ciphertext()
-        return open_bytes(self._master_key, sealed, _material_context(key_id, version))
+        return open_bytes(self._master_key, sealed, contexts.of_key_material(key_id, version))
 
     def _resolve(self, connection: sa.Connection, region: str, identifier: str, now: datetime | None) -> KmsKey:
         alias = _alias_meant(connection, region, identifier)
@@ -175,12 +175,8 @@ def _insert(connection: sa.Connection, master_key: bytes, key: KmsKey) -> None:
 
 
 def _insert_material(connection: sa.Connection, master_key: bytes, key_id: str) -> None:
-    sealed = seal_bytes(master_key, new_key(), _material_context(key_id, MATERIAL_VERSION))
+    sealed = seal_bytes(master_key, new_key(), contexts.of_key_material(key_id, MATERIAL_VERSION))
     connection.execute(sa.insert(MATERIALS).values(key_id=key_id, version=MATERIAL_VERSION, sealed=sealed))
-
-
-def _material_context(key_id: str, version: int) -> bytes:
-    return f"kms-key/{key_id}/{version}".encode()
 
 
 def _require_usable(key: KmsKey) -> None:
