@@ -7,6 +7,7 @@ import re
 import sys
 import sysconfig
 import textwrap
+import warnings
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
@@ -89,7 +90,9 @@ def native_docstrings(left_out: frozenset[str]) -> Iterator[tuple[str, str]]:
     """Name and docstring of what is compiled (builtins, math, itertools, ...), which no source file holds."""
     for name in _native_modules(left_out):
         try:
-            module = importlib.import_module(name)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # what is to go is documented all the same
+                module = importlib.import_module(name)
         except ImportError:
             continue  # built without its library
         if module.__doc__:
