@@ -5,116 +5,12 @@ skill is. Knows no tokens.
 """
 
 import json
-import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
-SYLLABLES = [
-    c + v
-    for c in [
-        "b",
-        "c",
-        "d",
-        "f",
-        "g",
-        "h",
-        "j",
-        "k",
-        "l",
-        "m",
-        "n",
-        "p",
-        "q",
-        "r",
-        "s",
-        "t",
-        "v",
-        "w",
-        "x",
-        "z",
-        "br",
-        "dr",
-        "kr",
-        "tr",
-        "st",
-        "pl",
-        "th",
-        "sh",
-    ]
-    for v in "aeiou"
-]
-ENDINGS = ["", "", "n", "r", "s", "l", "x", "th", "nd", "ck", "m"]
-WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
-NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-UNKNOWN = "I do not know."
+from pebble import skills
+from pebble.words import MONTHS, NUMBERS, UNKNOWN, WEEKDAYS, Exercise, Words
 
-
-@dataclass(frozen=True, slots=True)
-class Exercise:
-    """A question and its one right answer."""
-
-    question: str
-    answer: str
-
-
-class Words:
-    """Words and names to fill exercises with: real ones from a pool, and made-up ones."""
-
-    def __init__(self, chance: random.Random, pool: list[str]) -> None:
-        self.chance, self.pool = chance, pool
-
-    def made_up(self) -> str:
-        """A name nobody has seen, like 'Drovathin'."""
-        parts = [self.chance.choice(SYLLABLES) for _ in range(self.chance.randint(1, 3))]
-        return "".join(parts) + self.chance.choice(ENDINGS)
-
-    def word(self) -> str:
-        """One word in lower case."""
-        return self.made_up() if self.chance.random() < 0.35 else self.chance.choice(self.pool)
-
-    def name(self) -> str:
-        """A proper name."""
-        return (self.made_up() if self.chance.random() < 0.7 else self.chance.choice(self.pool)).capitalize()
-
-    def identifier(self) -> str:
-        """A name as programs have them."""
-        name = "_".join(self.word() for _ in range(self.chance.choice((1, 1, 1, 2, 2, 3))))
-        roll = self.chance.random()
-        if roll < 0.06:
-            return "_" + name
-        if roll < 0.12:
-            return name + str(self.chance.randint(0, 9))
-        return name[0] if roll < 0.2 else name
-
-    def several(self, make: Callable[[], str], low: int, high: int) -> list[str]:
-        """Between `low` and `high` different ones."""
-        wanted, found = self.chance.randint(low, high), dict[str, None]()
-        while len(found) < wanted:
-            found[make()] = None
-        return list(found)
-
-    def value(self) -> str:
-        """Something short to remember: words, a number, or a mix."""
-        roll = self.chance.random()
-        if roll < 0.25:
-            return str(self.chance.randint(0, 10 ** self.chance.randint(1, 5)))
-        if roll < 0.4:
-            return f"{self.name()} {self.name()}"
-        return self.name() if roll < 0.6 else " ".join(self.word() for _ in range(self.chance.randint(1, 3)))
+__all__ = ["KINDS", "Exercise", "Words", "exercise"]
 
 
 def repeat(words: Words) -> Exercise:
@@ -265,9 +161,14 @@ def has_word(words: Words) -> Exercise:
 
 # Each with its share: copying first, since everything else is made of it.
 KINDS: tuple[tuple[Callable[[Words], Exercise], int], ...] = (
-    (repeat, 8), (list_as_json, 10), (list_from_json, 5), (parameters, 14), (defaults, 4), (function_name, 4),
-    (look_up, 12), (fact_in_text, 12), (unknown, 3), (count_up, 3), (how_many, 3), (number_word, 1), (calendar, 2),
+    (repeat, 8), (list_as_json, 10), (list_from_json, 5), (parameters, 12), (defaults, 4), (function_name, 4),
+    (look_up, 12), (fact_in_text, 12), (unknown, 2), (count_up, 3), (how_many, 3), (number_word, 1), (calendar, 2),
     (date, 3), (place_in_list, 4), (as_object, 4), (has_word, 2),
+    (skills.reworded_fact, 8), (skills.from_object, 4), (skills.json_value, 5), (skills.json_keys, 3),
+    (skills.bullets, 4), (skills.from_bullets, 3), (skills.sorted_words, 2), (skills.sorted_numbers, 2),
+    (skills.reversed_list, 2), (skills.addition, 3), (skills.subtraction, 2), (skills.product, 2), (skills.larger, 2),
+    (skills.letter_case, 2), (skills.days_later, 2), (skills.month_number, 1), (skills.labels, 6), (skills.find, 5),
+    (skills.fill_in, 4), (skills.replace_word, 3), (skills.pattern, 3), (skills.without, 2), (skills.next_number, 1),
 )  # fmt: skip
 
 

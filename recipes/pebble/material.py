@@ -1,32 +1,38 @@
-"""Token rows to learn from, endlessly: standard-library text, tasks made from it, and exercises. Knows no model."""
+"""Token rows to learn from, endlessly: passages, lessons and bare repetitions, in fixed shares. Knows no model.
+
+The whole stream follows from a seed and counters: a round's order from the round's number, a block of lessons from the
+block's. So a place in it is a few integers, which a checkpoint can keep.
+"""
 
 import random
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from pebble import sources
-from pebble.exercises import Exercise, Words, exercise
-from pebble.tokenizer import BOS, EOS
+from pebble.corpus import Corpus, read_corpus, spread
+from pebble.lessons import Lessons
+from pebble.prompts import Part
+from pebble.tokenizer import BOS, EOS, SPECIAL
 
-# What share of the tokens seen is plain text; the rest are conversations, completions and bare repetitions.
-TEXT_SHARE = 0.4
+__all__ = ["Corpus", "Material", "Row", "read_corpus"]
+
+# Shares of the tokens seen: text, so that it writes sentences; lessons, so that it can be taught; and repetitions of
+# random tokens, without which copying comes late.
+TEXT_SHARE, LESSON_SHARE, REPETITION_SHARE = 0.62, 0.30, 0.08
 # Mostly short pieces, since attention's cost grows with length; some long ones, so that far positions are known.
-PIECE_TOKENS, LONG_PIECE_TOKENS, LONG_SHARE = 160, 512, 0.1
-SYSTEMS = ("You are a helpful assistant.", "Answer briefly.", "You know Python.", "Answer with the answer alone.")
-RAW_FORMS = (
-    "{}\n",
-    "Question: {}\nAnswer:",
-    "Q: {}\nA:",
-    "{}\n\n",
-    "User: {}\nBot:",
-    "{} ",
-    "Instruction: {}\nResponse:",
-)
+PIECE_TOKENS, LONG_PIECE_TOKENS, LONG_SHARE = 160, 512, 0.25
+# A lesson longer than this is left out: it would not fit a piece.
+MOST_LESSON_TOKENS = LONG_PIECE_TOKENS
+SHORTEST_REPETITION, LONGEST_REPETITION = 4, 60  # tokens, before they are said again
+# Lessons are encoded so many at a time: one call of the tokenizer costs as much as encoding twenty tokens.
+BLOCK_LESSONS = 64
+KINDS = ("text", "lesson", "repetition")
+Flat = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,129 +43,170 @@ class Row:
     trained: torch.Tensor  # bool [n]
 
 
-@dataclass(frozen=True, slots=True)
-class Corpus:
-    """Standard-library text and what can be asked about it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the stream is: tokens seen of each kind; the round and the piece in it; block and lesson; repetitions."""
 
-    passages: list[str]
-    documented: list[sources.Documented]
-    pool: list[str]
-
-
-def read_corpus(every: int = 1) -> Corpus:
-    """Everything the pebble may read, or every nth module of it: the held-out modules are never opened."""
-    passages, found = sources.topics(), []
-    for module, text in islice(sources.sources(sources.held_out_modules()), 0, None, every):
-        described = list(sources.documented(module, text))
-        passages.extend(one.docstring for one in described)
-        passages.append(sources.module_docstring(text) or "")
-        passages.append(text)
-        found.extend(described)
-    words = set(re.findall(r"\b[a-z]{3,10}\b", " ".join(one.docstring + one.signature for one in found)))
-    return Corpus([passage for passage in passages if passage.strip()], found, sorted(words))
+    text_tokens: int = 0
+    lesson_tokens: int = 0
+    repetition_tokens: int = 0
+    round: int = 0
+    piece: int = 0
+    block: int = 0
+    lesson: int = 0
+    repetition: int = 0
 
 
 class Material:
-    """An endless, seeded stream of rows."""
+    """An endless, seeded stream of rows, which `state` and `restore` continue exactly."""
 
     def __init__(self, corpus: Corpus, tokenizer: Tokenizer, seed: int) -> None:
-        self._chance = random.Random(seed)
-        self._corpus, self._tokenizer = corpus, tokenizer
-        self._words = Words(self._chance, corpus.pool)
+        self._corpus, self._tokenizer, self._seed = corpus, tokenizer, seed
         self._bos, self._eos = tokenizer.token_to_id(BOS), tokenizer.token_to_id(EOS)
+        self._vocabulary = range(len(SPECIAL), tokenizer.get_vocab_size())
+        self._texts = _encoded(corpus, tokenizer)
+        self._place = Place()
+        self._round: tuple[int, list[tuple[int, int, int]]] | None = None
+        self._block: tuple[int, list[Row]] | None = None
 
     def batches(self, tokens: int) -> Iterator[list[Row]]:
-        """Lists of rows of about `tokens` tokens in all, TEXT_SHARE of them text."""
-        passages, lessons = self._passages(), self._lessons()
-        seen_text = seen = 0
+        """Lists of rows of about `tokens` tokens in all, the three kinds in their shares."""
         while True:
             batch: list[Row] = []
             size = 0
             while size < tokens:
-                is_text = seen_text < TEXT_SHARE * seen
-                row = next(passages if is_text else lessons)
+                row = self._next()
                 batch.append(row)
-                size, seen, seen_text = size + len(row.ids), seen + len(row.ids), seen_text + is_text * len(row.ids)
+                size += len(row.ids)
             yield batch
 
-    def _passages(self) -> Iterator[Row]:
-        """Every passage in a new order each round, cut into pieces."""
-        encoded = [encoding.ids for encoding in self._tokenizer.encode_batch(self._corpus.passages)]
-        while True:
-            pieces = [piece for ids in encoded for piece in self._pieces(ids)]
-            self._chance.shuffle(pieces)
-            yield from (_row(ids, [False] + [True] * (len(ids) - 1)) for ids in pieces)
+    def state(self) -> dict[str, int]:
+        """Where the stream is after the last batch that was taken, for JSON."""
+        return {"seed": self._seed, **asdict(self._place)}
 
-    def _pieces(self, ids: list[int]) -> Iterator[list[int]]:
-        """The passage in pieces, cut anew each round; only its end is followed by the end token."""
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on exactly where `state` was taken, given the same corpus, tokenizer and seed.
+
+        Raises ValueError where the state is of another seed.
+        """
+        counters = dict(state)
+        if counters.pop("seed") != self._seed:
+            raise ValueError(f"the state is of a stream with the seed {state['seed']}, this one has {self._seed}")
+        self._place = Place(**counters)
+
+    def _next(self) -> Row:
+        """A row of the kind that is furthest behind its share."""
+        place = self._place
+        seen = (place.text_tokens, place.lesson_tokens, place.repetition_tokens)
+        shares = (TEXT_SHARE, LESSON_SHARE, REPETITION_SHARE)
+        behind = min(range(len(KINDS)), key=lambda kind: seen[kind] / shares[kind])
+        row = (self._passage, self._lesson, self._repetition)[behind]()
+        counted = f"{KINDS[behind]}_tokens"
+        self._place = replace(self._place, **{counted: seen[behind] + len(row.ids)})
+        return row
+
+    # Text
+
+    def _passage(self) -> Row:
+        pieces = self._pieces(self._place.round)
+        text, start, end = pieces[self._place.piece]
+        is_last = self._place.piece + 1 == len(pieces)
+        self._place = replace(
+            self._place,
+            round=self._place.round + is_last,
+            piece=0 if is_last else self._place.piece + 1,
+        )
+        return self._text_row(self._texts[text], start, end)
+
+    def _text_row(self, ids: Flat, start: int, end: int) -> Row:
+        """A piece of a passage behind the token of beginning; only the passage's end is followed by the end token."""
+        parts = [[self._bos], ids[start:end], [self._eos] if end == len(ids) else []]
+        trained = np.ones(sum(map(len, parts)), dtype=bool)
+        trained[0] = False
+        return _row(np.concatenate(parts).astype(np.int64), trained)
+
+    def _pieces(self, number: int) -> list[tuple[int, int, int]]:
+        """Passage, start and end of every piece of a round, in that round's order."""
+        if self._round is None or self._round[0] != number:
+            chance = random.Random(f"{self._seed} round {number}")
+            pieces = [piece for at in self._passages_of(number) for piece in _cut(at, len(self._texts[at]), chance)]
+            chance.shuffle(pieces)
+            self._round = number, pieces
+        return self._round[1]
+
+    def _passages_of(self, number: int) -> Iterator[int]:
+        """Which passages a round sees: a source of a quarter pass shows another quarter each round."""
         start = 0
-        while start < len(ids):
-            end = start + (LONG_PIECE_TOKENS if self._chance.random() < LONG_SHARE else PIECE_TOKENS)
-            yield [self._bos, *ids[start:end], *([self._eos] if end >= len(ids) else [])]
-            start = end
+        for text in self._corpus.texts:
+            whole = range(start, start + len(text.passages))
+            yield from spread(whole, text.source.passes, number)
+            start = whole.stop
 
-    def _lessons(self) -> Iterator[Row]:
-        forms = (self._chat, self._raw, self._many_raw, self._repetition)
-        while True:
-            yield self._chance.choices(forms, (38, 28, 10, 24))[0]()
+    # Lessons
 
-    def _lesson(self) -> Exercise:
-        return exercise(self._words) if self._chance.random() < 0.8 else self._about_library()
+    def _lesson(self) -> Row:
+        rows = self._lessons(self._place.block)
+        row = rows[self._place.lesson]
+        is_last = self._place.lesson + 1 == len(rows)
+        self._place = replace(
+            self._place,
+            block=self._place.block + is_last,
+            lesson=0 if is_last else self._place.lesson + 1,
+        )
+        return row
 
-    def _chat(self) -> Row:
-        """One to four turns in the chat template's form; answers are learnt."""
-        parts = [("<|bos|>", False)]
-        if self._chance.random() < 0.3:
-            parts.append((f"<|system|>{self._chance.choice(SYSTEMS)}{EOS}", False))
-        for _ in range(self._chance.choice((1, 1, 2, 3, 4))):
-            lesson = self._lesson()
-            parts += [(f"<|user|>{lesson.question}{EOS}<|assistant|>", False), (lesson.answer + EOS, True)]
-        return self._joined(parts)
+    def _lessons(self, number: int) -> list[Row]:
+        if self._block is None or self._block[0] != number:
+            lessons = Lessons(random.Random(f"{self._seed} block {number}"), self._corpus.pool, self._corpus.documented)
+            made = [lessons.next() for _ in range(BLOCK_LESSONS)]
+            self._block = number, [row for row in rows_of(self._tokenizer, made) if len(row.ids) <= MOST_LESSON_TOKENS]
+        return self._block[1]
 
-    def _raw(self) -> Row:
-        """A bare prompt and its completion, ended."""
-        lesson, form = self._lesson(), self._chance.choice(RAW_FORMS)
-        answer = (" " if form[-1] == ":" else "") + lesson.answer
-        return self._joined([("<|bos|>" + form.format(lesson.question), False), (answer + EOS, True)])
-
-    def _many_raw(self) -> Row:
-        """Examples of one form after another: few-shot, with only the answers learnt."""
-        form = self._chance.choice(RAW_FORMS[:3])
-        parts = [("<|bos|>", False)]
-        for _ in range(self._chance.randint(2, 4)):
-            lesson = self._lesson()
-            answer = (" " if form[-1] == ":" else "") + lesson.answer
-            parts += [(form.format(lesson.question), False), (answer, True), ("\n\n", True)]
-        return self._joined([*parts[:-1], (EOS, True)])
+    # Repetitions
 
     def _repetition(self) -> Row:
         """Random tokens twice over: predicting the second half is copying, and nothing else."""
-        size = self._chance.randint(4, 60)
-        ids = [self._chance.randrange(6, self._tokenizer.get_vocab_size()) for _ in range(size)]
-        return _row([self._bos, *ids, *ids, self._eos], [False] * (size + 2) + [True] * size)
+        number = self._place.repetition
+        self._place = replace(self._place, repetition=number + 1)
+        chance = np.random.default_rng((self._seed, number))
+        size = int(chance.integers(SHORTEST_REPETITION, LONGEST_REPETITION + 1))
+        ids = chance.integers(self._vocabulary.start, self._vocabulary.stop, size)
+        trained = np.arange(2 * size + 2) > size + 1
+        trained[0] = False
+        return _row(np.concatenate([[self._bos], ids, ids, [self._eos]]), trained)
 
-    def _about_library(self) -> Exercise:
-        """What the library's own text can be asked: parameters, summary, names."""
-        one = self._chance.choice(self._corpus.documented)
-        summary = one.docstring.strip().split("\n\n")[0][:300]
-        kind = self._chance.randrange(4)
-        if kind == 0 and one.parameters:
-            order = self._chance.choice(("Parameters as JSON: {}", "{}\nList the parameter names as JSON."))
-            return Exercise(order.format(one.signature), str(list(one.parameters)).replace("'", '"'))
-        if kind == 1:
-            return Exercise(f"What does this do?\n{one.source[:500]}", summary)
-        if kind == 2:
-            return Exercise(f"What is {one.module}.{one.name}?", summary)
-        return Exercise(f"Name what this describes: {one.signature}\n{summary}", one.name)
 
-    def _joined(self, parts: list[tuple[str, bool]]) -> Row:
+def rows_of(tokenizer: Tokenizer, lessons: list[list[Part]]) -> Iterator[Row]:
+    """Each lesson's parts as one row; parts are encoded apart, as the program encodes prompts and answers."""
+    encodings = iter(tokenizer.encode_batch_fast([text for parts in lessons for text, _ in parts]))
+    for parts in lessons:
         ids: list[int] = []
         trained: list[bool] = []
-        for encoding, (_, learnt) in zip(self._tokenizer.encode_batch([text for text, _ in parts]), parts, strict=True):
-            ids += encoding.ids
-            trained += [learnt] * len(encoding.ids)
-        return _row(ids, trained)
+        for _, learnt in parts:
+            found = next(encodings).ids
+            ids += found
+            trained += [learnt] * len(found)
+        yield _row(np.array(ids, dtype=np.int64), np.array(trained))
 
 
-def _row(ids: list[int], trained: list[bool]) -> Row:
-    return Row(torch.tensor(ids), torch.tensor(trained))
+def _encoded(corpus: Corpus, tokenizer: Tokenizer) -> list[Flat]:
+    """The tokens of every passage, in the order of the corpus: a special token spelled in a text is only text."""
+    before = tokenizer.encode_special_tokens
+    tokenizer.encode_special_tokens = True
+    try:
+        return [np.array(one.ids, dtype=np.uint16) for one in tokenizer.encode_batch_fast(corpus.passages)]
+    finally:
+        tokenizer.encode_special_tokens = before
+
+
+def _cut(passage: int, size: int, chance: random.Random) -> Iterator[tuple[int, int, int]]:
+    """A passage in pieces, cut anew each round."""
+    start = 0
+    while start < size:
+        end = min(size, start + (LONG_PIECE_TOKENS if chance.random() < LONG_SHARE else PIECE_TOKENS))
+        yield passage, start, end
+        start = end
+
+
+def _row(ids: Flat, trained: NDArray[np.bool_]) -> Row:
+    return Row(torch.from_numpy(ids), torch.from_numpy(trained))

@@ -1,10 +1,19 @@
-"""The standard library's documentation and sources as text, without the held-out modules. Knows no tokens."""
+"""The standard library's docstrings and sources as text, without the held-out modules. Knows no tokens."""
 
 import ast
+import importlib
+import inspect
+import re
+import sys
 import sysconfig
+import textwrap
+import warnings
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 
 HELD_OUT_FILE = Path(__file__).parents[2] / "src/outcrop/cli/lab/held_out.txt"
 # Tests, vendored trees and tables of codes: no prose, and much of it.
@@ -12,6 +21,11 @@ SKIPPED = {
     "site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "turtledemo", "__pycache__",
     "encodings", "ensurepip", "pydoc_data", "distutils",
 }  # fmt: skip
+# Compiled parts of the held-out modules that go by names of their own, and what only tests CPython itself.
+NATIVE_LEFT_OUT = {"_elementtree", "pyexpat"}
+NATIVE_SKIPPED = re.compile(r"_?xx|_test|_ctypes_test|_tkinter|_xx")
+# Where statements hold statements, in the order of their fields.
+BLOCKS = ("body", "cases", "handlers", "orelse", "finalbody")
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -38,7 +52,7 @@ def module_files(left_out: frozenset[str], only: frozenset[str] | None = None) -
     With `only`, no other top-level names than those.
     """
     root = Path(sysconfig.get_paths()["stdlib"])
-    for path in sorted(root.rglob("*.py")):
+    for path in _python_files(root):
         parts = path.relative_to(root).with_suffix("").parts
         if parts[0] not in left_out and (only is None or parts[0] in only) and not SKIPPED.intersection(parts):
             yield ".".join(part for part in parts if part != "__init__"), path
@@ -54,14 +68,15 @@ def sources(left_out: frozenset[str], only: frozenset[str] | None = None) -> Ite
 
 def documented(module: str, text: str) -> Iterator[Documented]:
     """Every function and class of a module's source that has a docstring worth reading."""
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, Definition) and len(ast.get_docstring(node) or "") >= 12:
-            yield _described(module, node)
+    lines = text.splitlines()
+    for node in _definitions(_parsed(text)):
+        if len(ast.get_docstring(node) or "") >= 12:
+            yield _described(module, node, lines)
 
 
 def module_docstring(text: str) -> str | None:
     """What a module says about itself."""
-    return ast.get_docstring(ast.parse(text))
+    return ast.get_docstring(_parsed(text))
 
 
 def topics() -> list[str]:
@@ -71,18 +86,75 @@ def topics() -> list[str]:
     return list(by_name.values())
 
 
-def _described(module: str, node: Definition) -> Documented:
-    docstring = ast.get_docstring(node) or ""
-    node.body = node.body[1:] or [ast.Pass()]
-    source = ast.unparse(node)
-    signature = next(line for line in source.splitlines() if line.startswith(("def", "class", "async")))
+def native_docstrings(left_out: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Name and docstring of what is compiled (builtins, math, itertools, ...), which no source file holds."""
+    for name in _native_modules(left_out):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # what is to go is documented all the same
+                module = importlib.import_module(name)
+        except ImportError:
+            continue  # built without its library
+        if module.__doc__:
+            yield name, inspect.cleandoc(module.__doc__)
+        for inside, docstring in _native_members(module):
+            yield f"{name}.{inside}", docstring
+
+
+def _native_modules(left_out: frozenset[str]) -> Iterator[str]:
+    folder = Path(sysconfig.get_paths()["stdlib"]) / "lib-dynload"
+    names = {*sys.builtin_module_names, *(path.name.partition(".")[0] for path in folder.glob("*.so"))}
+    for name in sorted(names - NATIVE_LEFT_OUT):
+        if not {name, name.lstrip("_")} & left_out and not NATIVE_SKIPPED.match(name):
+            yield name
+
+
+def _native_members(module: ModuleType) -> Iterator[tuple[str, str]]:
+    for name, value in sorted(vars(module).items()):
+        if callable(value) and isinstance(getattr(value, "__doc__", None), str):
+            yield name, inspect.cleandoc(value.__doc__)
+        if isinstance(value, type) and value.__module__ in (module.__name__, "builtins"):
+            for inside, method in sorted(vars(value).items()):
+                if callable(method) and isinstance(getattr(method, "__doc__", None), str):
+                    yield f"{name}.{inside}", inspect.cleandoc(method.__doc__ or "")
+
+
+@lru_cache(maxsize=1)
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+def _python_files(root: Path) -> Iterator[Path]:
+    """Every Python file in order, without going into folders that are skipped."""
+    for top in sorted(root.iterdir()):
+        if top.suffix == ".py":
+            yield top
+        elif top.name not in SKIPPED and top.is_dir():
+            yield from sorted(top.rglob("*.py"))
+
+
+def _definitions(tree: ast.Module) -> Iterator[Definition]:
+    """Functions and classes, outer ones first, as `ast.walk` orders them; expressions hold none, so none is visited."""
+    level: list[ast.AST] = [tree]
+    while level:
+        yield from (node for node in level if isinstance(node, Definition))
+        level = [child for node in level for block in BLOCKS for child in getattr(node, block, ())]
+
+
+def _described(module: str, node: Definition, lines: list[str]) -> Documented:
+    bare = copy(node)
+    bare.body = [ast.Pass()]
+    signature = next(
+        line for line in ast.unparse(bare).splitlines() if line.startswith(("def", "class", "async"))
+    ).rstrip(":")
+    body = lines[node.body[0].end_lineno : node.end_lineno]
     return Documented(
         module=module,
         name=node.name,
-        signature=signature.rstrip(":"),
+        signature=signature,
         parameters=() if isinstance(node, ast.ClassDef) else _parameters(node.args),
-        docstring=docstring,
-        source=source,
+        docstring=ast.get_docstring(node) or "",
+        source="\n".join([f"{signature}:", textwrap.indent(textwrap.dedent("\n".join(body)), "    ") or "    pass"]),
     )
 
 

@@ -33,10 +33,18 @@ def test_held_out_modules_are_not_among_the_sources() -> None:
 
 
 def test_the_recipe_reads_sources_in_one_place_and_leaves_the_held_out_ones_there() -> None:
-    text = (ROOT / "recipes/pebble/material.py").read_text()
-    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
-    reads = [ast.unparse(call) for call in calls if ast.unparse(call.func) == "sources.sources"]
-    assert reads == ["sources.sources(sources.held_out_modules())"]
+    text = (ROOT / "recipes/pebble/corpus.py").read_text()
+    functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+    reads = {
+        function.name: ast.unparse(call)
+        for function in functions
+        for call in ast.walk(function)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "sources.sources"
+    }
+    assert reads == {
+        "_library": "sources.sources(held_out)",
+        "held_out_texts": "sources.sources(frozenset(), sources.held_out_modules())",
+    }
 
 
 @pytest.mark.usefixtures("recipes")
