@@ -8,6 +8,7 @@ import threading
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -153,6 +154,50 @@ def test_a_refused_body_is_not_asked_for(start: Start) -> None:
         answer = first_answer(client)
         assert answer.startswith(b"HTTP/1.1 403 ")
         assert b"connection: close" in answer
+
+
+@pytest.mark.parametrize(
+    ("authorization", "code"),
+    [
+        (None, "MissingAuthenticationTokenException"),
+        ("Basic YTpi", "IncompleteSignatureException"),
+        ("AWS4-HMAC-SHA256 Credential=AKIAWHO/{day}/us-east-1/bedrock/aws4_request, SignedHeaders=host;x-amz-date, "
+         "Signature=00", "UnrecognizedClientException"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("body", ["Content-Length: 20000000", "Transfer-Encoding: chunked"])
+def test_a_large_body_without_a_key_of_ours_is_not_asked_for(
+    outcrop: Running, authorization: str | None, code: str, body: str
+) -> None:
+    now = datetime.now(UTC)
+    lines = ["POST /model-customization-jobs HTTP/1.1", "Host: h", body, "Expect: 100-continue"]
+    lines.append(f"X-Amz-Date: {now:%Y%m%dT%H%M%SZ}")
+    if authorization is not None:
+        lines.append(f"Authorization: {authorization.format(day=f'{now:%Y%m%d}')}")
+    with socket.create_connection(("127.0.0.1", outcrop.port), timeout=WAITS_S) as client:
+        client.sendall("\r\n".join([*lines, "", ""]).encode())
+        answer = first_answer(client)
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert code.encode() in answer
+
+
+def test_a_connection_too_many_is_turned_away_and_the_others_go_on(start: Start) -> None:
+    server = start({}, max_connections=2)
+    ask = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n"
+
+    def connected() -> socket.socket:
+        return socket.create_connection(("127.0.0.1", server.port), timeout=WAITS_S)
+
+    with connected() as first, connected() as second:
+        for client in (first, second):
+            client.sendall(ask)
+            assert first_answer(client).startswith(b"HTTP/1.1 200 ")
+        with connected() as third:
+            heard = b"".join(iter(lambda: third.recv(65536), b""))
+        assert heard.startswith(b"HTTP/1.1 503 ")
+        assert heard.endswith(b"Too many connections are open.")
+        first.sendall(ask)
+        assert first_answer(first).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_nothing(outcrop: Running) -> None:

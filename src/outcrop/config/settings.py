@@ -17,6 +17,7 @@ class Settings:
     job_slots: int = 2
     lease_s: float = 5.0
     max_body_bytes: int = 25_000_000
+    max_connections: int = 512  # open at once, each a descriptor of the 1024 that most systems allow
 
     def to_json(self) -> str:
         """All of them, for a process that is started with the same: nothing here is secret."""

@@ -1,6 +1,6 @@
 """Who calls: signatures, sessions and the bodies that they vouch for. Knows nothing of operations, SQL or sockets."""
 
-from outcrop.identity.authenticate import Identity, authenticate
+from outcrop.identity.authenticate import Identity, authenticate, recognize
 from outcrop.identity.body import CheckedBody
 from outcrop.identity.claims import Scope, claimed_scope
 from outcrop.identity.request import Credential, Expired, FindCredential, SignedRequest
@@ -17,4 +17,5 @@ __all__ = [
     "authenticate",
     "claimed_scope",
     "is_v2",
+    "recognize",
 ]

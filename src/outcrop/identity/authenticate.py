@@ -24,6 +24,7 @@ _STREAMING_MODES = frozenset(
     }
 )
 _SHA256_HEX_LENGTH = 64
+_EMPTY_SHA256 = sha256(b"").hexdigest()
 _SIGV2_REGION = "us-east-1"
 
 
@@ -48,14 +49,24 @@ def authenticate(request: SignedRequest, service: str, find_credential: FindCred
     """The identity behind a request to `service`. Raises a Fault in that service's words for anything doubtful."""
     if service == "s3" and is_v2(request):
         return _authenticate_v2(request, find_credential, now)
-    claim = read_claim(request, service)
-    _check_coverage(claim, request, service)
-    _check_time(claim, service, now)
-    credential = _credential(claim.access_key_id, claim.session_token, service, find_credential, now)
+    claim, credential = recognize(request, service, find_credential, now)
     payload = _payload_hash(claim, request, service)
     if not _equal(signature(credential.secret, claim, request, payload), claim.signature):
         raise refusal(service, Reason.MISMATCH)
     return _identity(claim.access_key_id, credential, claim.scope, payload, _chain(credential.secret, claim, payload))
+
+
+def recognize(
+    request: SignedRequest, service: str, find_credential: FindCredential, now: datetime
+) -> tuple[Claim, Credential]:
+    """What the head alone claims and whose key it names: good enough to read a body for, not to be believed.
+
+    Raises a Fault in that service's words where no body could make this request valid.
+    """
+    claim = read_claim(request, service)
+    _check_coverage(claim, request, service)
+    _check_time(claim, service, now)
+    return claim, _credential(claim.access_key_id, claim.session_token, service, find_credential, now)
 
 
 def _authenticate_v2(request: SignedRequest, find_credential: FindCredential, now: datetime) -> Identity:
@@ -100,7 +111,8 @@ def _credential(
         raise refusal(service, Reason.UNKNOWN_KEY)
     if isinstance(credential, Expired):
         raise refusal(service, Reason.EXPIRED)
-    if not _equal(credential.session_token or "", session_token or ""):
+    expected, sent = credential.session_token or "", session_token or ""
+    if (expected or sent) and not _equal(expected, sent):
         raise refusal(service, Reason.WRONG_TOKEN)
     return credential
 
@@ -110,7 +122,7 @@ def _payload_hash(claim: Claim, request: SignedRequest, service: str) -> str:
     stated = request.headers.get("x-amz-content-sha256")
     if service == "s3":
         return _s3_payload(stated, presigned=claim.expires_s is not None)
-    computed = sha256(request.body or b"").hexdigest()
+    computed = sha256(request.body).hexdigest() if request.body else _EMPTY_SHA256
     if stated is not None and stated != computed:
         raise refusal(service, Reason.MISMATCH)
     return computed

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from outcrop.identity.refusals import Reason, refusal
@@ -11,10 +12,12 @@ from outcrop.identity.request import SignedRequest
 ALGORITHM = "AWS4-HMAC-SHA256"
 _CREDENTIAL = "Credential="
 _LONGEST_CREDENTIAL = 512
+_KEPT = 1024  # of what was read, by its text: a client says the same all day, the same moment for a second
 _CREDENTIALS_END = re.compile(r"[, &]")
 _SCOPE = re.compile(r"[0-9]{8}/([a-z0-9-]{1,64})/([a-z0-9-]{1,64})/aws4_request")
 _REGION = re.compile(r"[a-z0-9-]{1,64}")
 _STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
+_STAMP_LENGTH = len("20261231T235959Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,11 @@ def claimed_scope(request: SignedRequest) -> Scope | None:
 
 def _scope_of(stated: str) -> Scope | None:
     """The scope of the credential that a text begins with. Anyone may send any text: it is looked at once, and cut."""
-    credential = _CREDENTIALS_END.split(stated[:_LONGEST_CREDENTIAL], maxsplit=1)[0]
+    return _scope_in(_CREDENTIALS_END.split(stated[:_LONGEST_CREDENTIAL], maxsplit=1)[0]) if stated else None
+
+
+@lru_cache(maxsize=_KEPT)
+def _scope_in(credential: str) -> Scope | None:
     found = _SCOPE.fullmatch(credential.partition("/")[2])
     return None if found is None else Scope(region=found[1], service=found[2])
 
@@ -128,6 +135,11 @@ def _claim(service: str, parts: dict[str, str], *, session_token: str | None, ex
 
 
 def _moment(stamp: str) -> datetime | None:
+    return _moment_of(stamp) if len(stamp) == _STAMP_LENGTH else None
+
+
+@lru_cache(maxsize=_KEPT)
+def _moment_of(stamp: str) -> datetime | None:
     found = _STAMP.fullmatch(stamp)
     if found is None:
         return None

@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-re
 
 import hmac
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import quote, quote_from_bytes, unquote_to_bytes
@@ -41,7 +40,8 @@ def sign(key: bytes, text: str) -> str:
 
 def canonical_request(claim: Claim, request: SignedRequest, payload_hash: str) -> bytes:
     """The request in the one form that both sides can hash."""
-    headers = "".join(f"{name}:{_folded(request.headers, name)}\n" for name in claim.signed_headers)
+    sent = request.headers
+    headers = "".join([f"{name}:{_folded(sent.get(name, ''))}\n" for name in claim.signed_headers])
     return "\n".join(
         (
             request.method,
@@ -54,8 +54,8 @@ def canonical_request(claim: Claim, request: SignedRequest, payload_hash: str) -
     ).encode("latin-1")
 
 
-def _folded(headers: Mapping[str, str], name: str) -> str:
-    value = headers.get(name, "").strip()
+def _folded(value: str) -> str:
+    value = value.strip()
     return " ".join(value.split()) if "  " in value else value
 
 

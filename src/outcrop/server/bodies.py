@@ -9,6 +9,7 @@ from outcrop.server.hanging_up import HungUp
 from outcrop.server.incoming import Receive
 
 STALLED_AFTER_S = 60.0
+LARGE_BODY_BYTES = 65_536  # what uvicorn takes in before anybody has asked for it
 _LONGEST_LENGTH = 15  # digits: a petabyte
 
 
@@ -27,6 +28,13 @@ async def read_whole(receive: Receive, headers: Mapping[str, str], most_bytes: i
         if length > most_bytes:
             raise _too_large(most_bytes)
     return b"".join(pieces)
+
+
+def may_be_large(headers: Mapping[str, str]) -> bool:
+    """Whether the head announces a body that is worth a look at its sender before it is read."""
+    stated = headers.get("content-length", "0")
+    is_short = stated.isdigit() and len(stated) <= _LONGEST_LENGTH and int(stated) <= LARGE_BODY_BYTES
+    return "transfer-encoding" in headers or not is_short
 
 
 class Feed:

@@ -7,7 +7,7 @@ from typing import Any
 from outcrop import identity, wire
 from outcrop.domain.errors import Fault
 from outcrop.identity import Identity
-from outcrop.server.bodies import read_whole
+from outcrop.server.bodies import may_be_large, read_whole
 from outcrop.server.calling import Calling
 from outcrop.server.incoming import Incoming
 from outcrop.server.s3_bodies import s3_body, with_hoisted_headers
@@ -39,6 +39,7 @@ class Life:
         claimed = claimed_name(request)
         service = identify(request, claimed)
         refuse_foreign(claimed)
+        self.recognize(request, service)
         body = await self.receive(request, service)
         caller = self.authenticate(request, service, body)
         asked = self.route(request, service, body)
@@ -48,6 +49,11 @@ class Life:
         result = await self.call(request, asked, params, caller)
         return serialize(request, asked, result)
 
+    def recognize(self, request: Incoming, service: wire.Service) -> None:
+        """Refuse a large body before it is read if its sender shows no key of ours. S3 reads later: see `receive`."""
+        if service.name != "s3" and may_be_large(request.signed.headers):
+            identity.recognize(request.signed, _signing_name(service), self._find_credential, request.at)
+
     async def receive(self, request: Incoming, service: wire.Service) -> bytes | None:
         """The body, which is signed. S3's signatures state its hash, so that it may come later: None."""
         if service.name == "s3":
@@ -56,8 +62,7 @@ class Life:
 
     def authenticate(self, request: Incoming, service: wire.Service, body: bytes | None) -> Identity:
         """Who calls."""
-        signing_name = service.name.removesuffix("-runtime")
-        return identity.authenticate(request.with_body(body), signing_name, self._find_credential, request.at)
+        return identity.authenticate(request.with_body(body), _signing_name(service), self._find_credential, request.at)
 
     def route(self, request: Incoming, service: wire.Service, body: bytes | None) -> Asked:
         """Which operation is asked for, of those that are served."""
@@ -97,6 +102,10 @@ class Life:
         if found is None and identities.has_expired(ground.database, access_key_id, now):
             return identity.Expired()
         return found
+
+
+def _signing_name(service: wire.Service) -> str:
+    return service.name.removesuffix("-runtime")
 
 
 def claimed_name(request: Incoming) -> str | None:

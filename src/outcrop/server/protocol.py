@@ -1,26 +1,38 @@
-"""uvicorn's HTTP/1.1 protocol, with bounds on a request's head (size, time to arrive) and answers in one packet."""
+"""uvicorn's HTTP/1.1 protocol with bounds (connections, a head's size and time to arrive) and answers in one packet."""
 
 import asyncio
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 LONGEST_HEAD_BYTES = 65_536
 HEAD_WITHIN_S = 30.0
 LARGE_PIECE_BYTES = 16_384
+MOST_CONNECTIONS = 512
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Refuses a head that is too long, and hangs up on one that does not come to its end."""
+    """Refuses a head that is too long, and hangs up on one that does not come to its end.
+
+    A connection beyond `most_connections` is told so and closed; those that are open go on.
+    """
 
     _head_bytes = 0
     _in_head = True
     _deadline: asyncio.TimerHandle | None = None
 
+    def __init__(self, *uvicorns: Any, most_connections: int = MOST_CONNECTIONS, **named: Any) -> None:
+        super().__init__(*uvicorns, **named)
+        self._most_connections = most_connections
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """A first head is now awaited."""
         super().connection_made(transport)
         self.transport = _Joined(transport, self.loop)  # type: ignore[assignment]  # all of a transport that uvicorn uses
-        self._await_head()
+        if len(self.connections) > self._most_connections:
+            self._turn_away(503, b"Too many connections are open.")
+        else:
+            self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is awaited any more."""
@@ -53,7 +65,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _judge_open_head(self) -> None:
         if self._head_bytes > LONGEST_HEAD_BYTES:
-            self._refuse_head()
+            self._turn_away(431, b"The request's head is too long.")
         elif self._deadline is None:
             self._await_head()
 
@@ -70,10 +82,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.close()
 
-    def _refuse_head(self) -> None:
-        message = b"The request's head is too long."
+    def _turn_away(self, status: int, message: bytes) -> None:
         lines = (b"content-type: text/plain", b"content-length: %d" % len(message), b"connection: close")
-        self.transport.write(STATUS_LINE[431] + b"\r\n".join((*lines, b"", message)))
+        self.transport.write(STATUS_LINE[status] + b"\r\n".join((*lines, b"", message)))
         self.transport.close()
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -115,7 +116,7 @@ def _config(settings: Settings, app: App) -> uvicorn.Config:
         ensure_certificate(settings.certificate_file, settings.certificate_key_file, settings.host)
     return uvicorn.Config(
         app,
-        http=BoundedProtocol,
+        http=partial(BoundedProtocol, most_connections=settings.max_connections),  # type: ignore[arg-type]  # only called
         ws="none",
         lifespan="off",
         access_log=False,

@@ -4,8 +4,8 @@ SQLite in WAL mode by default; every statement is SQLAlchemy Core, so that Postg
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,23 +34,12 @@ class Database:
             sa.event.listen(self.engine, "begin", _begin_sqlite)
         self._readers: list[sa.Connection] = []
 
-    @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
+    def read(self) -> AbstractContextManager[sa.Connection]:
         """A connection for reading one consistent state.
 
         A few are kept from one read to the next: fetching one from the pool takes as long as a small read.
         """
-        connection = self._reader()
-        try:
-            yield connection
-            _rest(connection)
-        except BaseException:
-            connection.close()
-            raise
-        if len(self._readers) < READERS_KEPT:
-            self._readers.append(connection)
-        else:
-            connection.close()
+        return _Reading(self.engine, self._readers)
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -64,11 +53,36 @@ class Database:
             self._readers.pop().close()
         self.engine.dispose()
 
-    def _reader(self) -> sa.Connection:
+
+class _Reading:
+    """One read: a kept connection or a new one, kept at the end unless something went wrong or enough are.
+
+    A class, as a generator's context manager takes as long as the read's own Python.
+    """
+
+    __slots__ = ("_connection", "_engine", "_kept")
+
+    def __init__(self, engine: sa.Engine, kept: list[sa.Connection]) -> None:
+        self._engine, self._kept = engine, kept
+
+    def __enter__(self) -> sa.Connection:
         try:
-            return self._readers.pop()
+            self._connection = self._kept.pop()
         except IndexError:  # the only way to ask that another thread cannot falsify
-            return self.engine.connect()
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        connection, keeps = self._connection, False
+        try:
+            if kind is None:
+                _rest(connection)
+                keeps = len(self._kept) < READERS_KEPT
+        finally:
+            if keeps:
+                self._kept.append(connection)
+            else:
+                connection.close()
 
 
 def _rest(connection: sa.Connection) -> None:
@@ -95,6 +109,17 @@ def read_json(text: str | bytes) -> Any:
         return msgspec.json.decode(text)
     except msgspec.MsgspecError:  # a loss that is not a number, half of a surrogate pair: written by Python's own json
         return json.loads(text)
+
+
+def reader_of(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> Callable[[Any], Any] | None:
+    """From what the driver gives, unless that is None, to a value of a column's type; None where they are the same.
+
+    The type's own processor, but for the two that most columns have: it would call these from a second function.
+    """
+    processor = kind.result_processor(dialect, None)
+    if isinstance(kind, Moment):
+        return from_microseconds
+    return read_json if processor is not None and isinstance(kind, sa.JSON) else processor
 
 
 class Moment(sa.TypeDecorator[datetime]):

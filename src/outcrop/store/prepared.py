@@ -8,6 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from outcrop.store.database import reader_of
+
 Convert = Callable[[Any], Any]
 
 
@@ -56,13 +58,14 @@ class _Compiled:
         self._fixed = compiled.params
         self._into = _conversions({name: bind.type.bind_processor(dialect) for name, bind in compiled.binds.items()})
         columns = enumerate(statement.selected_columns)
-        self._out = _conversions({place: column.type.result_processor(dialect, None) for place, column in columns})
+        self._out = _conversions({place: reader_of(column.type, dialect) for place, column in columns})
 
     def rows(self, connection: sa.Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         cursor = connection.connection.cursor()
         try:
             cursor.execute(self._sql, self._bound(values))
-            return [self._converted(row) for row in cursor.fetchall()]
+            rows = cursor.fetchall()
+            return [self._converted(row) for row in rows] if self._out else [tuple(row) for row in rows]
         finally:
             cursor.close()
 
@@ -75,7 +78,8 @@ class _Compiled:
     def _converted(self, row: Sequence[Any]) -> tuple[Any, ...]:
         values = list(row)
         for place, convert in self._out:
-            values[place] = convert(values[place])
+            if (value := values[place]) is not None:
+                values[place] = convert(value)
         return tuple(values)
 
 

@@ -8,7 +8,7 @@ Knows nothing of what the arguments mean.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import regex
@@ -25,6 +25,9 @@ Check = Callable[[Any, Path, list[Problem]], None]
 
 _PATTERN_TIMEOUT_S = 0.1
 """The models' own patterns can backtrack for years. What takes longer is taken as not matching."""
+
+_MATCHES_KEPT, _LONGEST_KEPT = 4096, 256
+"""Names and ARNs come again and again: whether one fits is found out once. At most a few megabytes are kept."""
 
 _DEEPEST_DOCUMENT = 64
 _MOST_PROBLEMS = 20
@@ -180,18 +183,26 @@ def _string(shape: Shape) -> Check:
             problems.append(Problem.at(path, "enum", said, None if sensitive else value))
         elif len(value) < low or (high is not None and len(value) > high):
             problems.append(Problem.at(path, *_length_problem(len(value), low, high)))
-        elif pattern is not None and not _fits(pattern, value):
+        elif pattern is not None and not _fits(pattern, value, sensitive=sensitive):
             said = f"Member must satisfy regular expression pattern: {pattern}"
             problems.append(Problem.at(path, "pattern", said, None if sensitive else value))
 
     return check
 
 
-def _fits(pattern: str, value: str) -> bool:
+def _fits(pattern: str, value: str, *, sensitive: bool) -> bool:
+    matches = _matches if sensitive or len(value) > _LONGEST_KEPT else _known_to_match
     try:
-        return _compiled(pattern).fullmatch(value, timeout=_PATTERN_TIMEOUT_S) is not None
+        return matches(pattern, value)
     except TimeoutError:
         return False
+
+
+def _matches(pattern: str, value: str) -> bool:
+    return _compiled(pattern).fullmatch(value, timeout=_PATTERN_TIMEOUT_S) is not None
+
+
+_known_to_match = lru_cache(maxsize=_MATCHES_KEPT)(_matches)
 
 
 @cache

@@ -111,16 +111,16 @@ rest_writer: ShapeCompiler[Convert] = ShapeCompiler(_compile_writer("unixTimesta
 
 def structure_writer(shape: Shape, writer: ShapeCompiler[Convert]) -> Convert:
     """Writes the members of a structure that travel in the body."""
-    members = [(k, wire_name(k, m), writer(m)) for k, m in shape.members.items() if location(m) is None]
+    members = {k: (wire_name(k, m), writer(m)) for k, m in shape.members.items() if location(m) is None}
     known = frozenset(shape.members)
 
     def write_structure(value: Any) -> Any:
+        assert value.keys() <= known, f"{shape.name} has no {value.keys() - known}"
         written: dict[str, Any] = {}
-        for key, name, write in members:
-            part = value.get(key)
-            if part is not None:
+        for key, part in value.items():
+            if part is not None and key in members:
+                name, write = members[key]
                 written[name] = part if write is None else write(part)
-        assert len(written) == len(value) or value.keys() <= known, f"{shape.name} has no {value.keys() - known}"
         return written
 
     return write_structure

@@ -24,7 +24,7 @@ class Operation:
     protocol: str
     model: OperationModel
 
-    @property
+    @cached_property
     def name(self) -> str:
         """As in the model: `CreateBucket`."""
         return str(self.model.name)

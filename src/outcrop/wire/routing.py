@@ -7,6 +7,7 @@ method and path (S3), the query decides, then what each of them requires.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from botocore.model import OperationModel
@@ -17,6 +18,9 @@ from outcrop.wire.shapes import location, wire_name
 
 _ELSEWHERE = frozenset({"ListDirectoryBuckets", "WriteGetObjectResponse"})
 """Operations that S3 answers on hosts of their own: on ours, their paths mean something else."""
+
+_PATHS_KEPT, _LONGEST_KEPT = 1024, 512
+"""Who watches a job asks at the same path again and again: where it leads is found out once."""
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
@@ -55,23 +59,29 @@ class Router:
 
     def __init__(self, operations: Iterable[OperationModel]) -> None:
         self._root = _Node()
+        self._known_to_lead = lru_cache(maxsize=_PATHS_KEPT)(self._leads)
         for operation in operations:
             if operation.name not in _ELSEWHERE and not operation.deprecated:
                 self._plant(operation)
 
     def find(self, method: str, raw_path: str, query: Query, headers: Headers) -> tuple[str, dict[str, str]] | None:
         """The operation's name and its labels' decoded texts."""
+        leads = self._leads if len(raw_path) > _LONGEST_KEPT else self._known_to_lead
+        routes, texts = leads(method, raw_path)
+        plain = len(routes) == 1 and not routes[0].literals
+        route = routes[0] if plain else _best(routes, dict(reversed(query)), headers)
+        if route is None:
+            return None
+        return route.operation, dict(zip(route.labels, texts, strict=True))
+
+    def _leads(self, method: str, raw_path: str) -> "_Found":
+        """The operations at a path, none where it leads nowhere, and the decoded texts of their labels."""
         segments = raw_path.split("?", 1)[0].removeprefix("/").split("/")
         found = _descend(self._root, segments, 0, (), method)
         if found is None:
-            return None
+            return [], ()
         routes, texts = found
-        route = (
-            routes[0] if len(routes) == 1 and not routes[0].literals else _best(routes, dict(reversed(query)), headers)
-        )
-        if route is None:
-            return None
-        return route.operation, {label: _decoded(text) for label, text in zip(route.labels, texts, strict=True)}
+        return routes, tuple(map(_decoded, texts))
 
     def _plant(self, operation: OperationModel) -> None:
         path, _, literals = operation.http["requestUri"].partition("?")
