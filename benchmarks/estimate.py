@@ -39,6 +39,7 @@ from outcrop.text import Rendered, write_rows
 from outcrop.worker.machine import measure
 
 PROMPT_SHARE = 0.4  # of a row: what is read and not learnt
+NEVER = 1_000_000  # steps: the child is given no folder for checkpoints, however slow the machine is
 SHAPES = {
     "4 M": {"vocab_size": 4096, "hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 4},
     "18 M": {"vocab_size": 8192, "hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 8},
@@ -148,6 +149,7 @@ def run_case(case: Case, folder: Path, machine: Machine) -> Outcome:
         batch_size=case.batch_size,
         learning_rate=1e-4,
         lora=LoraPlan() if case.method == "lora" else None,
+        checkpoint_every_steps=NEVER,
     )
     plan = replace(plan, **case.changes)
     statistics = RowStatistics.of(row.trained for row in rows)

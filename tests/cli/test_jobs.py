@@ -1,12 +1,17 @@
 """`outcrop jobs` shows a job's life in a terminal and without one, and its end in the exit status."""
 
+import io
+import signal
 import subprocess
 import sys
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from living import Outcrop, jsonl, make_role, nova_row, wait_for_job
+from outcrop.cli.jobs import _screen
+from outcrop.cli.live import View
 
 pytestmark = pytest.mark.xdist_group("cli")
 
@@ -104,6 +109,42 @@ def test_a_job_that_was_stopped_ends_the_watch_with_1(bench: Bench, run: Any) ->
     ended = run("jobs", "watch", "--home", bench.home, "--region", REGION, "--every", "0.1", "watched-stopped")
     assert ended.status == 1
     assert ended.out.splitlines()[-1].startswith("watched-stopped: Stopped")
+
+
+def test_who_leaves_hears_that_the_job_goes_on(bench: Bench) -> None:
+    bench.queue("watched-left", hyperParameters={"epochCount": "5", "batchSize": "1"})
+    command = [sys.executable, "-m", "outcrop.cli", "jobs", "watch", "--home", bench.home, "--region", REGION]
+    with subprocess.Popen([*command, "watched-left"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as watching:
+        assert watching.stdout is not None and watching.stdout.readline()
+        watching.send_signal(signal.SIGINT)
+        _, said = watching.communicate(timeout=30)
+    assert watching.returncode == 130
+    assert said.decode() == "Left watched-left, which goes on; hint: outcrop jobs watch watched-left\n"
+    bench.bedrock.stop_model_customization_job(jobIdentifier="watched-left")  # it did go on
+    assert wait_for_job(bench.bedrock, "watched-left")["status"] == "Stopped"
+
+
+JOB = View(
+    job={"jobName": "a-job", "status": "InProgress", "statusDetails": {"trainingDetails": {"status": "InProgress"}}},
+    progress={"stepsDone": 30, "steps": 84, "epoch": 0, "trainingLoss": 0.25, "validationLosses": [3.5]}
+    | {"tokensPerSecond": 95.0, "secondsLeft": 360.0, "history": [{"what": "resumed"}]},
+    training=[(1.0, 2.0), (30.0, 0.25)],
+    validation=[(1.0, 3.5)],
+)
+
+
+@pytest.mark.parametrize(("width", "height"), [(50, 12), (60, 20), (80, 24), (120, 30)])
+def test_the_screen_has_a_line_for_each_thing_and_fits(width: int, height: int) -> None:
+    console = Console(width=width, height=height, file=io.StringIO(), force_terminal=True, color_system=None)
+    lines = [
+        "".join(segment.text for segment in line).rstrip()
+        for line in console.render_lines(_screen(JOB, console), pad=False)
+    ]
+    assert len(lines) <= height and all(len(line) <= width for line in lines)
+    (bar,) = (line for line in lines if "━" in line)
+    assert set(bar) <= set("━╸╺")  # and nothing of the curve beside it
+    assert any(line.endswith("│●") for line in lines) and lines[-1].strip() == "training loss by step, validation ●"
+    assert " ".join(lines).replace("  ", " ").count("(1 event on the way)") == 1
 
 
 @pytest.mark.parametrize("every", ["0", "-1", "nan", "1e9"])

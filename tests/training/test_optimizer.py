@@ -1,7 +1,10 @@
 """One flat buffer steps as torch's AdamW with clipping does on the parameters themselves."""
 
+from typing import Any
+
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from outcrop.training.optimizer import BETAS, CLIP_NORM, WEIGHT_DECAY, Optimizer
 
@@ -31,12 +34,35 @@ def test_steps_equal_torchs() -> None:
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
 
 
-def test_a_parameter_that_is_no_number_is_noticed() -> None:
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_a_parameter_that_is_no_number_is_noticed(value: float) -> None:
     held = parameters()
     flat = Optimizer(held)
     assert flat.finite()
-    held[1].data[2] = torch.nan
+    held[1].data[2] = value
     assert not flat.finite()
+
+
+class Born(TorchDispatchMode):
+    """Counts the numbers of the tensors that are made meanwhile, not of other names for one."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, operation: Any, types: Any, inputs: Any = (), named: Any = None) -> Any:
+        made = operation(*inputs, **(named or {}))
+        outputs = made if isinstance(made, tuple) else (made,)
+        known = {each.data_ptr() for each in inputs if isinstance(each, torch.Tensor)}
+        fresh = [each for each in outputs if isinstance(each, torch.Tensor) and each.data_ptr() not in known]
+        self.numbers += sum(each.numel() for each in fresh)
+        return made
+
+
+def test_to_look_for_what_is_no_number_copies_no_parameter() -> None:
+    """All weights of a large model once more, for a moment after each epoch, were its run's peak."""
+    flat = Optimizer([torch.nn.Parameter(torch.randn(1000))])
+    with Born() as born:
+        assert flat.finite()
+    assert 0 < born.numbers < 10
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-3, 0.3, 1.0, 1.7, 40.0, 1e6])

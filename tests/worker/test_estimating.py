@@ -73,7 +73,7 @@ def test_a_job_without_room_for_all_activations_computes_its_layers_twice(
     monkeypatch.setattr("outcrop.worker.machine.CARDS", tmp_path / "gpus")  # the driver lists one
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     settings = scene.ground.settings
-    speeds = {"card": "A small card", "card_total_bytes": CARD_BYTES}
+    speeds = {"card": "A small card", "card_total_bytes": CARD_BYTES, "process_bytes": 0}
     known = {"speeds": {f"{fingerprint()}/{threads(settings)}": speeds}}
     settings.machine_file.write_text(json.dumps(known))
     job = scene.work("frugal")

@@ -23,6 +23,14 @@ def test_speeds_are_measured_and_kept(file: Path) -> None:
     found = machine.here(file, 1)
     assert found.multiply_flops == kept["multiply_flops"]
     assert found.multiply_flops["float32"] > 1e8 and found.copy_bytes_s > 1e7 and found.start_s > 0
+    assert 50_000_000 < found.process_bytes < 2_000_000_000
+
+
+def test_what_an_older_release_measured_is_measured_again(tmp_path: Path) -> None:
+    path = tmp_path / "machine.json"
+    path.write_text(json.dumps({"speeds": {f"{machine.fingerprint()}/1": {"multiply_flops": {"float32": 1.0}}}}))
+    found = machine.here(path, 1)
+    assert found.multiply_flops["float32"] > 1e8 and found.process_bytes > 0
 
 
 def test_what_is_free_is_less_than_what_there_is(file: Path) -> None:

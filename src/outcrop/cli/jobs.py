@@ -11,6 +11,7 @@ from typing import Any
 import click
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -25,6 +26,10 @@ WATCH_S = 1.0  # the files in the bucket are two seconds old anyway
 FASTEST_WATCH_S, SLOWEST_WATCH_S = 0.1, 3600.0  # no busy loop against the server, and an end that is heard of
 SAY_S = 5.0  # where there is no terminal: at most a line this often, and one for each change of phase
 PLOT_WIDTH, LEAST_WIDTH = 100, 20
+PLOT_HEIGHT, LEAST_HEIGHT = 14, 3
+BAR_WIDTH = 60
+INTERRUPTED = 130  # as a shell has it for what SIGINT ended: neither of the job's ends
+AROUND_PLOT = 5  # lines of a screen: the bar, a blank one, the plot's axis, its numbers and its legend
 region_option = click.option("--region", default=DEFAULT_REGION, show_default=True, help="The jobs' Region.")
 
 
@@ -94,7 +99,11 @@ def watch(home: Path, region: str, every_s: float, job: str) -> None:
     """Follow JOB (a name or an ARN) to its end; exit status 0 where it is Completed. Leaving does not stop it."""
     watcher, console = Watcher(clients(home, region), job), Console(highlight=False)
     views = _views(watcher, every_s)
-    last = _live(views, console) if console.is_terminal else _lines(views)
+    try:
+        last = _live(views, console) if console.is_terminal else _lines(views)
+    except KeyboardInterrupt:  # click would say that something was aborted
+        click.echo(f"Left {job}, which goes on; hint: outcrop jobs watch {job}", err=True)
+        raise SystemExit(INTERRUPTED) from None
     console.print(_curve(last, console))
     click.echo(f"{last.job['jobName']}: {last.status}{_losses(last)}")
     if last.job.get("failureMessage"):
@@ -114,7 +123,8 @@ def _views(watcher: Watcher, every_s: float) -> Iterator[View]:
 
 
 def _live(views: Iterator[View], console: Console) -> View:
-    with Live(console=console, auto_refresh=False, transient=True) as live:
+    """On the terminal's other screen, which is drawn whole each time: nothing is left of it where its size changes."""
+    with Live(console=console, auto_refresh=False, screen=True) as live:
         for view in views:
             live.update(_screen(view, console), refresh=True)
     return view
@@ -134,10 +144,14 @@ def _lines(views: Iterator[View]) -> View:
 
 
 def _screen(view: View, console: Console) -> RenderableType:
+    """What it is doing, a bar and the curve, as high as there is room."""
     progress = view.progress
     done, steps = progress.get("stepsDone", 0), progress.get("steps", 0)
-    bar = ProgressBar(total=steps or 1, completed=done, width=min(60, console.width))
-    return Group(Text(f"{view.job['jobName']}  {_line(view)}", style="bold"), bar, _curve(view, console))
+    bar = ProgressBar(total=steps or 1, completed=done, width=min(BAR_WIDTH, console.width))
+    head = Text(f"{view.job['jobName']}  {_line(view)}", style="bold")
+    room = console.height - len(head.wrap(console, console.width)) - AROUND_PLOT
+    curve = _curve(view, console, min(PLOT_HEIGHT, max(LEAST_HEIGHT, room)))
+    return Group(head, Padding(bar, (0, 0, 1, 0)), curve)  # a bar by itself ends no line
 
 
 def _line(view: View) -> str:
@@ -145,7 +159,8 @@ def _line(view: View) -> str:
     progress = view.progress
     if view.phase != "training" or not progress.get("steps"):
         expected = view.estimate.get("estimated", {}).get("seconds")
-        return view.phase + (f": estimated to take {duration(expected)}" if expected and not view.ended else "")
+        ahead = expected and view.status == "InProgress"
+        return view.phase + (f": estimated to take {duration(expected)}" if ahead else "")
     done, steps = progress["stepsDone"], progress["steps"]
     parts = [f"step {done:,} of {steps:,} ({100 * done // steps} %)"]
     parts += [f"epoch {progress['epoch'] + 1}"] if progress["epoch"] is not None else []
@@ -154,14 +169,18 @@ def _line(view: View) -> str:
     parts += [f"{progress['tokensPerSecond']:,.0f} tokens/s"] if progress["tokensPerSecond"] else []
     parts += [f"{duration(progress['secondsLeft'])} left"] if progress["secondsLeft"] is not None else []
     resumed = len(progress["history"])
-    return "training: " + ", ".join(parts) + (f" ({resumed} events on the way)" if resumed else "")
+    return "training: " + ", ".join(parts) + _events(resumed)
 
 
-def _curve(view: View, console: Console) -> Text:
+def _events(count: int) -> str:
+    return f" ({count} event{'' if count == 1 else 's'} on the way)" if count else ""
+
+
+def _curve(view: View, console: Console, height: int = PLOT_HEIGHT) -> Text:
     steps = max(view.progress.get("steps", 0), len(view.training), 1)
     plain = "utf" not in (console.encoding or "").lower()
     width = max(LEAST_WIDTH, min(PLOT_WIDTH, console.width - 12))
-    plot = Plot(curve=view.training, marks=view.validation, last=steps, width=width, plain=plain).text()
+    plot = Plot(curve=view.training, marks=view.validation, last=steps, width=width, height=height, plain=plain).text()
     if plot:
         mark = "o" if plain else "●"
         plot.append(f"\n         training loss by step{f', validation {mark}' if view.validation else ''}")

@@ -50,6 +50,7 @@ class Plot:
         line.append(" |" if self.plain else " │")
         for character, style in row:
             line.append(character, style)
+        line.rstrip()
         return line
 
     def _rows(self, curve: Sequence[Point], low: float, high: float) -> list[list[tuple[str, str]]]:

@@ -23,12 +23,16 @@ RATIO_DIGITS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What an estimate is asked for: a model, a plan, its data, and the machine that shall run it."""
+    """What an estimate is asked for: a model, a plan, its data, and the machine that shall run it.
+
+    `whole_parent`: the plan's parent has whole weights, which are read after the base's.
+    """
 
     shape: ModelShape
     plan: TrainingPlan
     data: Data
     machine: Machine
+    whole_parent: bool = False
 
     @property
     def precision(self) -> Precision:
@@ -116,6 +120,8 @@ def estimate(question: Question) -> Estimate:
         rows=rows,
         precision=question.precision,
         on_card=machine.card is not None,
+        whole_parent=question.whole_parent,
+        process_bytes=machine.process_bytes,
     )
     work = effort(question.shape, plan, question.data, steps=steps, piece_tokens=run.piece_tokens)
     plain = work.seconds(machine, question.precision)

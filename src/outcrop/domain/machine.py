@@ -18,9 +18,9 @@ class Machine:
 
     `memory_bytes` is free for a job now, `most_bytes` could be if nothing else ran; where there is a card (`card`) both
     are all of its memory, since what is free there is not known. `multiply_flops`: floating-point operations a second
-    in large matrix products, by precision. `copy_bytes_s`: bytes a second written
-    by an elementwise pass. `start_s`: from a process's start until torch is loaded. `grades`: what jobs took,
-    relative to what was expected, by kind of job.
+    in large matrix products, by precision. `copy_bytes_s`: bytes a second written by an elementwise pass. `start_s`:
+    from a process's start until torch is loaded. `process_bytes`: what a process holds that has loaded the engine and
+    computed something, 0 where nobody knows. `grades`: what jobs took, relative to what was expected, by kind of job.
     """
 
     memory_bytes: int
@@ -29,6 +29,7 @@ class Machine:
     multiply_flops: Mapping[str, float] = field(default_factory=dict)
     copy_bytes_s: float = 0.0
     start_s: float = 0.0
+    process_bytes: int = 0
     grades: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -91,6 +91,11 @@ class ModelShape:
         return sum(inputs * outputs for inputs, outputs in self.linears.values())
 
     @property
+    def largest_product_weights(self) -> int:
+        """Weights of the largest matrix of a layer: gate and up side by side, which read the same input."""
+        return 2 * self.hidden_size * self.intermediate_size
+
+    @property
     def head_weights(self) -> int:
         """Weights of the map from a hidden state to logits."""
         return self.vocabulary_size * self.hidden_size

@@ -1,7 +1,7 @@
 """How fast this machine is: `python -m outcrop.training.calibration THREADS`, one JSON object on standard output.
 
-Measures what estimates divide by: matrix products in each precision, an elementwise pass, and how long torch takes to
-load. Knows no plan and no model.
+Measures what estimates divide by: matrix products in each precision, an elementwise pass, how long torch takes to load
+and what a process holds that has computed something. Knows no plan and no model.
 """
 
 import json
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from outcrop.domain.lifeline import die_with_parent
+from outcrop.training.peak import memory_now
 
 SIDE = 768  # large enough for the library's best kernels, small enough for milliseconds
 COPIED = 1 << 22  # numbers: 16 MB, beyond the caches of most cores
@@ -44,6 +45,8 @@ def measured(threads: int, loaded_s: float) -> dict[str, Any]:
     for name in ("float32", "bfloat16"):
         matrix = torch.randn(side, side, device=device).to(getattr(torch, name))
         speeds[name] = 2 * side**3 / best(lambda matrix=matrix: product(matrix, matrix.t()))  # type: ignore[misc]  # a default binds the loop's matrix
+    del matrix
+    holds = memory_now()
     numbers = torch.ones(COPIED, device=device)
     return {
         "card": card,
@@ -51,6 +54,7 @@ def measured(threads: int, loaded_s: float) -> dict[str, Any]:
         "multiply_flops": speeds,
         "copy_bytes_s": numbers.nbytes / best(lambda: numbers * 2.0),
         "start_s": loaded_s,
+        "process_bytes": holds,
     }
 
 

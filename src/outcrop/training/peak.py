@@ -1,4 +1,4 @@
-"""The most memory that this process ever held. Knows nothing of what it was used for."""
+"""The memory that this process holds, and the most it ever held. Knows nothing of what it was used for."""
 
 import contextlib
 import resource
@@ -14,12 +14,13 @@ def peak_memory() -> int:
     Linux's rusage also counts the process that started this one, as large as it was then: the kernel's own high-water
     mark does not.
     """
-    with contextlib.suppress(OSError):
-        for line in STATUS.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return _stated("VmHWM:") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def memory_now() -> int:
+    """Bytes of memory this process holds; 0 where the system does not say."""
+    return _stated("VmRSS:")
 
 
 def peak_of_card() -> int:
@@ -27,3 +28,12 @@ def peak_of_card() -> int:
     import torch
 
     return int(torch.cuda.max_memory_allocated()) if torch.cuda.is_available() else 0
+
+
+def _stated(name: str) -> int:
+    """What the kernel says of this process, in bytes; 0 where it says nothing of the kind."""
+    with contextlib.suppress(OSError):
+        for line in STATUS.read_text().splitlines():
+            if line.startswith(name):
+                return int(line.split()[1]) * 1024
+    return 0

@@ -88,7 +88,8 @@ def expect(
     if shape is None:
         return None
     here = machine.here(settings.machine_file, plan.threads, place)
-    question = with_room(Question(shape=shape, plan=plan, data=data, machine=here))
+    question = Question(shape=shape, plan=plan, data=data, machine=here, whole_parent=_whole(settings, plan))
+    question = with_room(question)
     return Expectation(question=question, estimate=estimate(question))
 
 
@@ -102,6 +103,11 @@ def learn(file: Path, said: Mapping[str, Any], finished: Finished) -> None:
 def expect_file(settings: Settings, asked: planning.Asked, statistics: RowStatistics) -> Expectation | None:
     """What a job on a file here would take, validation apart: as `expect`, before there is a job."""
     return expect(settings, planning.plan_of(settings, asked), Data(training=statistics))
+
+
+def _whole(settings: Settings, plan: TrainingPlan) -> bool:
+    """Whether the plan's parent has whole weights."""
+    return plan.parent is not None and settings.whole_weights_file(Path(plan.parent).name).exists()
 
 
 def shape_of(checkpoint: Path) -> ModelShape | None:

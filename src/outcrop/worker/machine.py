@@ -82,8 +82,12 @@ def visible_cards(folder: Path | None = None) -> int:
 
 
 def _still_there(speeds: dict[str, Any]) -> bool:
-    """Whether a remembered card is visible now; one that only torch can see is measured for each job."""
-    return not speeds.get("card") or (visible_cards() > 0 and "card_total_bytes" in speeds)
+    """Whether all that is asked for now was measured, and a remembered card is visible now.
+
+    One that only torch can see is measured for each job.
+    """
+    seen = not speeds.get("card") or (visible_cards() > 0 and "card_total_bytes" in speeds)
+    return seen and "process_bytes" in speeds
 
 
 def _machine(speeds: dict[str, Any], grades: dict[str, float]) -> Machine:
@@ -95,6 +99,7 @@ def _machine(speeds: dict[str, Any], grades: dict[str, float]) -> Machine:
         multiply_flops=speeds.get("multiply_flops", {}),
         copy_bytes_s=speeds.get("copy_bytes_s", 0.0),
         start_s=speeds.get("start_s", 0.0),
+        process_bytes=speeds.get("process_bytes", 0),
         grades=grades,
     )
 
