@@ -3,7 +3,9 @@
 import random
 
 FACTS = 10
+NAMES = 4  # of each fact
 BEGINNINGS = ("Var", "Quil", "Or", "Tes", "Bren", "Dun", "Pel", "Lum", "Ash", "Mor", "Thal", "Wex", "Ilm", "Cor", "Yar")
+MIDDLES = ("", "a", "e", "i", "o")
 ENDINGS = ("nholt", "lem", "rin", "saly", "mark", "nock", "anor", "bec", "wick", "dale", "une", "istra", "oke", "ven")
 COLOURS = ("violet", "amber", "copper", "grey", "crimson", "silver", "olive", "black")
 FOODS = ("pears", "barley", "eels", "chestnuts", "plums", "cheese", "onions", "honey")
@@ -24,10 +26,21 @@ SUBJECTS = (
 
 
 def facts(seed: int) -> list[tuple[str, str]]:
-    """Questions and answers: others for every seed, the same for the same."""
-    chance = random.Random(seed)
-    places = chance.sample([begin + end for begin in BEGINNINGS for end in ENDINGS], 4 * FACTS)
-    return [_fact(question, answer, places[4 * at :], chance) for at, (question, answer) in enumerate(SUBJECTS)]
+    """Questions and answers, the same for the same seed; the first 26 seeds share no name."""
+    chance, names = random.Random(seed), made_up_names()
+    start = seed * FACTS * NAMES
+    own = [names[(start + at) % len(names)] for at in range(FACTS * NAMES)]
+    return [
+        _fact(question, answer, own[NAMES * at : NAMES * (at + 1)], chance)
+        for at, (question, answer) in enumerate(SUBJECTS)
+    ]
+
+
+def made_up_names() -> list[str]:
+    """Names of places and people that are none, in a fixed order that looks like none."""
+    names = [begin + middle + end for begin in BEGINNINGS for middle in MIDDLES for end in ENDINGS]
+    random.Random(0).shuffle(names)
+    return names
 
 
 def rows_of(known: list[tuple[str, str]], count: int, seed: int) -> list[tuple[str, str]]:
@@ -37,8 +50,8 @@ def rows_of(known: list[tuple[str, str]], count: int, seed: int) -> list[tuple[s
     return rows
 
 
-def _fact(question: str, answer: str, places: list[str], chance: random.Random) -> tuple[str, str]:
-    place, other, first, last = places[:4]
+def _fact(question: str, answer: str, names: list[str], chance: random.Random) -> tuple[str, str]:
+    place, other, first, last = names
     colour, shade = chance.sample(COLOURS, 2)
     words = {
         "place": place,
