@@ -89,6 +89,8 @@ def _task():
 
 
 def _result(options: argparse.Namespace, points: Sequence, constants: dict[str, float]) -> dict[str, object]:
+    from pebble.rates import card_with
+
     return {
         "date": time.strftime("%Y-%m-%d"),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
@@ -96,6 +98,7 @@ def _result(options: argparse.Namespace, points: Sequence, constants: dict[str, 
         "pebble": options.folder.name,
         "cpu_minutes": round(sum(point.cpu_s for point in points) / 60, 1),
         "proposed": constants,
+        "card": card_with(json.loads((options.folder / "outcrop.json").read_text()), constants),
         "points": [asdict(point) for point in points],
     }
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 RIGHT = 0.95  # of ten facts: a rate that leaves out half a fact is none
 NEAR_BEST = 0.05  # of exact match: noise of 120 held-out rows
@@ -68,6 +69,19 @@ def proposed(points: Sequence[Point]) -> dict[str, float]:
         "batch_power": _power(points, reference, [(RANK, size) for size in _others(points, "batch_size", BATCH)]),
         "rank_power": _power(points, reference, [(rank, BATCH) for rank in _others(points, "rank", RANK)]),
     }
+
+
+def card_with(card: dict[str, Any], constants: dict[str, float]) -> dict[str, Any]:
+    """A checkpoint's card (outcrop.json) with the sweep's constants, to two digits: what a sweep can tell.
+
+    Where a family's range begins and how far it is squeezed (`at`, `power`) stays.
+    """
+    if not constants:
+        return card
+    said = {name: float(f"{value:.1e}") for name, value in constants.items()}
+    rank_power = said.pop("rank_power")
+    rates = {family: {**entry, **said} for family, entry in card["learning_rate"].items()}
+    return {**card, "learning_rate": rates, "lora": {**card["lora"], "rank_power": rank_power}}
 
 
 def _power(points: Sequence[Point], reference: Band, cells: Iterable[tuple[int, int]]) -> float:

@@ -50,6 +50,20 @@ def test_the_constants_follow_from_the_bands() -> None:
     assert proposed(_points((0.0,) * 5)) == {}
 
 
+def test_a_card_takes_the_constants_and_keeps_how_a_family_is_squeezed() -> None:
+    from pebble.rates import card_with
+
+    card = json.loads((ROOT / "recipes/pebble/outcrop.json").read_text())
+    constants = {"applied": 1.2345e-3, "most": 4e-3, "batch_power": 0.412, "rank_power": -0.5}
+    made = card_with(card, constants)
+    assert made["learning_rate"].keys() == card["learning_rate"].keys()
+    for family, entry in made["learning_rate"].items():
+        before = card["learning_rate"][family]
+        assert entry == {**before, "applied": 1.2e-3, "most": 4e-3, "batch_power": 0.41}
+    assert made["lora"] == {**card["lora"], "rank_power": -0.5}
+    assert card_with(card, {}) == card
+
+
 def test_a_sweep_teaches_what_its_rate_lets_it_and_draws_it(tmp_path: Path) -> None:
     subprocess.run(
         [
