@@ -4,10 +4,9 @@ Knows no bars: what was measured goes back as numbers.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 from outcrop.cli.lab import asking, course
 from outcrop.cli.lab.course import Customized, Place
@@ -154,7 +153,7 @@ def _ask(room: Room, model_id: str, task: Task, what: str) -> list[str]:
 
 
 @contextmanager
-def _provisioned(room: Room, one: Customized) -> Any:
+def _provisioned(room: Room, one: Customized) -> Iterator[None]:
     """Its throughput, in service, and deleted afterwards: a small machine need not hold twenty models at once."""
     course.provision(room.clients, room.place, [one])
     try:
