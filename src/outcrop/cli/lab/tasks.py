@@ -69,7 +69,7 @@ def _passages(documented: Sequence[Documented], size: Size) -> Task:
         base="amazon.titan-text-lite-v1:0:4k",
         on_demand="amazon.titan-text-lite-v1",
         kind="CONTINUED_PRE_TRAINING",
-        hyperparameters={"epochCount": "4", "batchSize": "4", "learningRate": "1e-5"},
+        hyperparameters={"epochCount": "5", "batchSize": "4", "learningRate": "1e-5"},
         rows=tuple({"input": text} for text in train),
         validation=tuple({"input": text} for text in held_out),
     )
