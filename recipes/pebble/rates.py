@@ -11,6 +11,7 @@ from typing import Any
 
 RIGHT = 0.95  # of ten facts: a rate that leaves out half a fact is none
 NEAR_BEST = 0.05  # of exact match: noise of 120 held-out rows
+UNSWEPT = "titan"
 RANK, BATCH = 16, 1  # what the others are measured against
 
 
@@ -74,13 +75,15 @@ def proposed(points: Sequence[Point]) -> dict[str, float]:
 def card_with(card: dict[str, Any], constants: dict[str, float]) -> dict[str, Any]:
     """A checkpoint's card (outcrop.json) with the sweep's constants, to two digits: what a sweep can tell.
 
-    Where a family's range begins and how far it is squeezed (`at`, `power`) stays.
+    Where a family's range begins and how far it is squeezed (`at`, `power`) stays, and all that is said of Titan: its
+    continued pre-training is not swept.
     """
     if not constants:
         return card
     said = {name: float(f"{value:.1e}") for name, value in constants.items()}
     rank_power = said.pop("rank_power")
-    rates = {family: {**entry, **said} for family, entry in card["learning_rate"].items()}
+    before = card["learning_rate"]
+    rates = {family: entry if family == UNSWEPT else {**entry, **said} for family, entry in before.items()}
     return {**card, "learning_rate": rates, "lora": {**card["lora"], "rank_power": rank_power}}
 
 
