@@ -14,6 +14,7 @@ from outcrop.worker.figure import (
     TICK_SIZE,
     TITLE_SIZE,
     TOP,
+    TRAINING,
     VALIDATORS,
     WIDTH,
     Dot,
@@ -24,7 +25,7 @@ from outcrop.worker.figure import (
 from pebble.rates import Point
 
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
-LEGEND_WIDTH = 190  # of one entry
+COLORS = (*VALIDATORS, TRAINING)  # one for each rank and batch size of a full sweep
 
 
 def rates_figure(title: str, points: Sequence[Point]) -> list[Mark]:
@@ -55,13 +56,13 @@ def _grid(rates: Sequence[float]) -> Iterator[Mark]:
 
 def _series(points: Sequence[Point], rates: Sequence[float], key: tuple[int, int], place: int) -> Iterator[Mark]:
     batch_size, rank = key
-    color = VALIDATORS[place % len(VALIDATORS)]
+    color = COLORS[place % len(COLORS)]
     mine = sorted((point.rate, point.exact) for point in points if (point.batch_size, point.rank) == key)
     line = tuple(_at(rates, rate, exact) for rate, exact in mine)
     if len(line) > 1:
         yield Line(points=line, color=color, width=2)
     yield from (Dot(at=at, color=color, radius=4) for at in line)
-    left = LEFT + place * LEGEND_WIDTH * (WIDTH - LEFT - RIGHT) / (LEGEND_WIDTH * 6)
+    left = LEFT + place * (WIDTH - LEFT - RIGHT) / len(COLORS)
     yield Line(points=((left, 50), (left + 18, 50)), color=color, width=3)
     yield Label(at=(left + 24, 54), text=f"batch {batch_size}, rank {rank}", size=TICK_SIZE)
 
