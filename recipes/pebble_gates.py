@@ -80,6 +80,7 @@ def _result(options: argparse.Namespace, found: Found, gates: Sequence[Line], se
     weights = options.folder / "model.safetensors"
     return {
         "date": time.strftime("%Y-%m-%d"),
+        "command": "python recipes/pebble_gates.py" + (" --quick" if options.seeds < SEEDS else ""),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
         "python": platform.python_version(),
         "pebble": options.folder.name,

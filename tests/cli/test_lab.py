@@ -1,6 +1,7 @@
 """The lab: held-out rows are held out, nothing is claimed that was not shown, and nothing is left behind."""
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from living import no_credentials
 from outcrop.cli.lab import FULL, SMALL
 from outcrop.cli.lab.asking import LONGEST_ANSWER
 from outcrop.cli.lab.showing import failures, table
+from outcrop.cli.lab.stage import stage
 from outcrop.cli.lab.tasks import Task, all_tasks
 from outcrop.cli.lab.texts import everything, held_out_modules
 from outcrop.families.catalogue import PEBBLE
@@ -97,6 +99,16 @@ def test_a_lab_that_shows_it_complains_of_nothing() -> None:
     unlabeled = {**LINE, "base": None, "best_constant": None, "custom": None}
     assert failures([LINE, unlabeled]) == []
     assert table([LINE, unlabeled]).row_count == 2
+
+
+def test_a_stage_answers_with_the_checkpoints_that_it_is_given(tmp_path: Path) -> None:
+    shutil.copytree(PEBBLE, tmp_path / "mine")
+    with stage({"amazon.nova-micro-v1:0": tmp_path / "mine"}) as clients:
+        names = {
+            model_id: clients.bedrock.get_foundation_model(modelIdentifier=model_id)["modelDetails"]["modelName"]
+            for model_id in ("amazon.nova-micro-v1:0", "amazon.nova-lite-v1:0")
+        }
+    assert names == {"amazon.nova-micro-v1:0": "Nova Micro", "amazon.nova-lite-v1:0": "Nova Lite (pebble)"}
 
 
 @pytest.mark.slow
