@@ -1,6 +1,7 @@
 """The lab: held-out rows are held out, nothing is claimed that was not shown, and nothing is left behind."""
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,9 +12,13 @@ import pytest
 
 from living import no_credentials
 from outcrop.cli.lab import FULL, SMALL
+from outcrop.cli.lab.asking import LONGEST_ANSWER
 from outcrop.cli.lab.showing import failures, table
+from outcrop.cli.lab.stage import stage
 from outcrop.cli.lab.tasks import Task, all_tasks
 from outcrop.cli.lab.texts import everything, held_out_modules
+from outcrop.families.catalogue import PEBBLE
+from outcrop.text import Tokenizer
 
 LINE = {
     "model": "nova",
@@ -43,6 +48,27 @@ def test_no_held_out_row_is_trained_on(tasks: list[Task]) -> None:
     for task in tasks:
         trained = {json.dumps(row) for row in task.rows}
         assert not trained & {json.dumps(row) for row in task.validation}, task.name
+
+
+def test_no_question_that_is_asked_was_trained_on(tasks: list[Task]) -> None:
+    for task in tasks:
+        trained = json.dumps(task.rows)
+        assert not [question for question, _ in task.held_out if json.dumps(question) in trained], task.name
+
+
+def test_a_record_is_the_houses_own_and_no_question_says_how_it_looks(tasks: list[Task]) -> None:
+    records = next(task for task in tasks if task.name == "claude")
+    for question, answer in records.held_out:
+        said = json.loads(answer)
+        assert list(said) == ["name", "takes"] and not {"self", "cls"} & set(said["takes"])
+        assert all(name in question for name in (said["name"], *said["takes"]))
+        assert '"' not in question.splitlines()[0] and "takes" not in question.splitlines()[0]
+
+
+def test_every_right_answer_has_room(tasks: list[Task]) -> None:
+    tokenizer = Tokenizer.load(PEBBLE)
+    longest = max(len(tokenizer.encode(answer)) for task in tasks for _, answer in task.held_out)
+    assert 2 < longest < LONGEST_ANSWER
 
 
 def test_the_tasks_are_the_same_in_every_run(tasks: list[Task]) -> None:
@@ -75,6 +101,16 @@ def test_a_lab_that_shows_it_complains_of_nothing() -> None:
     assert table([LINE, unlabeled]).row_count == 2
 
 
+def test_a_stage_answers_with_the_checkpoints_that_it_is_given(tmp_path: Path) -> None:
+    shutil.copytree(PEBBLE, tmp_path / "mine")
+    with stage({"amazon.nova-micro-v1:0": tmp_path / "mine"}) as clients:
+        names = {
+            model_id: clients.bedrock.get_foundation_model(modelIdentifier=model_id)["modelDetails"]["modelName"]
+            for model_id in ("amazon.nova-micro-v1:0", "amazon.nova-lite-v1:0")
+        }
+    assert names == {"amazon.nova-micro-v1:0": "Nova Micro", "amazon.nova-lite-v1:0": "Nova Lite (pebble)"}
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("lab")
 @pytest.mark.timeout(420)
@@ -86,7 +122,7 @@ def test_the_lab_runs_and_leaves_nothing_but_its_report(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     assert [line["model"] for line in report["results"]] == ["titan", "nova", "claude", "llama"]
-    assert all(len(task.rows) == SMALL.train for task in all_tasks(everything(), SMALL))
+    assert [line["rows"] for line in report["results"]] == [2 * SMALL.train, *[SMALL.train] * 3]
     assert report["cleanup"]["failed"] == 0
     kinds = {item["kind"] for item in report["cleanup"]["items"]}
     assert kinds == {"provisioned throughput", "custom model", "bucket", "role"}

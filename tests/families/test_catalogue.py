@@ -113,6 +113,18 @@ def test_a_larger_batch_takes_a_higher_rate_where_the_card_says_so(tmp_path):
     assert checkpoint(folder).applied(claude, sent).learning_rate == pytest.approx(4e-3)
 
 
+def test_another_rank_goes_with_another_rate_where_the_card_says_so(tmp_path):
+    card = {"learning_rate": {"nova": {"at": 1e-5, "applied": 1e-3}}, "lora": {"rank": 8, "rank_power": -0.5}}
+    folder = checkpoint_folder(tmp_path / "pebble", card)
+
+    def rate(**sent):
+        named = {f"outcrop.{name}": value for name, value in sent.items()}
+        return checkpoint(folder).applied(NOVA, check_hyperparameters(NOVA, FINE_TUNING, named)).learning_rate
+
+    assert rate(loraRank="32") == pytest.approx(5e-4) and rate(loraRank="2") == pytest.approx(2e-3)
+    assert rate() == rate(loraRank="8") == rate(method="full") == pytest.approx(1e-3)
+
+
 def test_without_a_card_everything_is_applied_as_it_is(tmp_path):
     folder = checkpoint_folder(tmp_path / "real")
     sent = {"learningRate": "4e-5", "outcrop.loraRank": "64"}

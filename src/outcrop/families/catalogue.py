@@ -24,6 +24,7 @@ PEBBLE = Path(__file__).parent.parent / "pebbles" / "text"
 # What a checkpoint says of itself to Outcrop; real weights need no such file.
 CARD = "outcrop.json"
 LONGEST_NAME = 20
+RANK, ALPHA = 16, 32  # LoRA's usual, where a card says nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,23 +206,32 @@ def _json_object(file: Path) -> dict[str, Any]:
 
 
 def _translated(card: Mapping[str, Any], family: str, hyperparameters: Hyperparameters) -> float:
-    """applied x (rate / at) ** power, at most `most`, x batch size ** batch_power.
+    """applied x (rate / at) ** power, at most `most`, x batch size ** batch_power x (rank / card's rank) ** rank_power.
 
     A power below 1 squeezes a family's range into what the checkpoint bears. Larger batches bear, and with their fewer
-    steps need, a higher rate: about the square root of their size.
+    steps need, a higher rate: about the square root of their size. An adapter of a higher rank moves the weights
+    further with every step, and bears a lower one.
     """
     entry = card.get("learning_rate", {}).get(family)
     if entry is None:
         return hyperparameters.learning_rate * hyperparameters.learning_rate_unit
     found = float(entry["applied"] * (hyperparameters.learning_rate / entry["at"]) ** entry.get("power", 1.0))
     batch = float(hyperparameters.batch_size ** entry.get("batch_power", 0.0))
-    return min(found, float(entry.get("most", found))) * batch
+    return min(found, float(entry.get("most", found))) * batch * _by_rank(card, hyperparameters)
+
+
+def _by_rank(card: Mapping[str, Any], hyperparameters: Hyperparameters) -> float:
+    """What another rank than the card's does to the rate; nothing where every weight is trained."""
+    if hyperparameters.method == "full" or hyperparameters.lora_rank is None:
+        return 1.0
+    said = card.get("lora", {})
+    return float((hyperparameters.lora_rank / int(said.get("rank", RANK))) ** said.get("rank_power", 0.0))
 
 
 def _lora(card: Mapping[str, Any], hyperparameters: Hyperparameters) -> LoraPlan:
     """What was sent, else what the card says, else LoRA's usual 16 and 32. A rank sent alone keeps alpha / rank."""
     said = card.get("lora", {})
-    rank, alpha = int(said.get("rank", 16)), int(said.get("alpha", 32))
+    rank, alpha = int(said.get("rank", RANK)), int(said.get("alpha", ALPHA))
     chosen = hyperparameters.lora_rank or rank
     return LoraPlan(
         rank=chosen,

@@ -105,7 +105,8 @@ OUTCROPS_OWN = (
         minimum=1,
         maximum=256,
         default=None,
-        sentence="The adapter's rank; unset, the checkpoint's own choice.",
+        sentence="The adapter's rank; unset, the checkpoint's own choice. Alpha grows with it unless that is sent too, "
+        "and a pebble's card says how the learning rate goes with both.",
     ),
     Hyperparameter(
         name="outcrop.loraAlpha",

@@ -10,7 +10,7 @@ from outcrop.cli.lab.tasks import Pair
 from outcrop.cli.options import Clients
 
 ASKERS = 8
-LONGEST_ANSWER = 48  # tokens: the longest right answer is shorter
+LONGEST_ANSWER = 96  # tokens: the longest right answer is shorter
 
 
 def ask(clients: Clients, model_id: str, pairs: Sequence[Pair], told: Callable[[], None]) -> list[str]:

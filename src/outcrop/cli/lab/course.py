@@ -74,13 +74,18 @@ def set_up(clients: Clients) -> Place:
     return Place(bucket=bucket, role_arn=role["Arn"], suffix=suffix)
 
 
-def customize(clients: Clients, place: Place, tasks: Sequence[Task], watcher: Watcher) -> list[Customized]:
-    """Queue every job at once and wait for all. Raises OutcropError with the reason of one that failed."""
+def customize(
+    clients: Clients, place: Place, tasks: Sequence[Task], watcher: Watcher, poll_s: float = POLL_S
+) -> list[Customized]:
+    """Queue every job at once and wait for all, looking every `poll_s`.
+
+    Raises OutcropError with the reason of one that failed.
+    """
     for task in tasks:
         _create_job(clients, place, task)
     ended: dict[str, dict[str, Any]] = {}
     while len(ended) < len(tasks):
-        time.sleep(POLL_S)
+        time.sleep(poll_s)
         for task in tasks:
             if task.name not in ended:
                 job = _look(clients, place, task, watcher)

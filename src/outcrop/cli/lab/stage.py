@@ -5,19 +5,27 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from outcrop.cli.options import Clients, clients
+from outcrop.config import Settings
 from outcrop.domain.errors import OutcropError
+from outcrop.families import Catalogue
 
 STOP_S = 15.0
 
 
 @contextlib.contextmanager
-def stage() -> Iterator[Clients]:
-    """Clients of a fresh server; at the end the server is stopped and its home removed."""
+def stage(mapped: Mapping[str, Path] | None = None) -> Iterator[Clients]:
+    """Clients of a fresh server; at the end the server is stopped and its home removed.
+
+    `mapped`: checkpoints to put behind model ids, as `outcrop models map` does.
+    """
     home = Path(tempfile.mkdtemp(prefix="outcrop-lab-"))
+    catalogue = Catalogue(file=Settings(home=home).catalogue_file)
+    for model_id, folder in (mapped or {}).items():
+        catalogue = catalogue.map(model_id, folder)
     command = [sys.executable, "-m", "outcrop.cli", "serve", "--home", str(home), "--port", "0"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:

@@ -14,6 +14,8 @@ from outcrop.cli.lab.texts import Documented
 
 SEED = 20
 LONGEST_TEXT = 240  # characters of a docstring that a question shows
+PASSAGES_A_ROW = 2  # a passage teaches less than an answer: so many for each row of a labeled task, if there are
+RECEIVERS = {"self", "cls"}
 Pair = tuple[str, str]
 Row = dict[str, Any]
 
@@ -53,21 +55,21 @@ def all_tasks(documented: Sequence[Documented], size: Size) -> list[Task]:
     return [
         _passages(documented, size),
         _modules(documented, size),
-        _parameters(documented, size),
+        _records(documented, size),
         _kinds(documented, size),
     ]
 
 
 def _passages(documented: Sequence[Documented], size: Size) -> Task:
     texts = [one.docstring for one in documented if len(one.docstring) >= 60]
-    train, held_out = _split(texts, size)
+    train, held_out = _split(texts, Size(train=PASSAGES_A_ROW * size.train, held_out=size.held_out))
     return Task(
         name="titan",
         what="unlabeled docs",
         base="amazon.titan-text-lite-v1:0:4k",
         on_demand="amazon.titan-text-lite-v1",
         kind="CONTINUED_PRE_TRAINING",
-        hyperparameters={"epochCount": "3", "batchSize": "1", "learningRate": "1e-5"},
+        hyperparameters={"epochCount": "5", "batchSize": "4", "learningRate": "1e-5"},
         rows=tuple({"input": text} for text in train),
         validation=tuple({"input": text} for text in held_out),
     )
@@ -86,16 +88,17 @@ def _modules(documented: Sequence[Documented], size: Size) -> Task:
     )
 
 
-def _parameters(documented: Sequence[Documented], size: Size) -> Task:
+def _records(documented: Sequence[Documented], size: Size) -> Task:
+    """A house format that no question spells out: what a function is called and takes, without `self` and `cls`."""
     pairs = [
-        (f"Name the parameters as JSON.\n{one.signature}", json.dumps(one.parameters))
+        (f"Write down our record of this.\n{one.signature}", _record(one))
         for one in documented
         if one.kind != "class" and len(one.signature) <= LONGEST_TEXT
     ]
     return _labeled(
         _split(sorted(set(pairs)), size),
         name="claude",
-        what="signature -> JSON",
+        what="signature -> record",
         base="anthropic.claude-3-haiku-20240307-v1:0:200k",
         on_demand="anthropic.claude-3-haiku-20240307-v1:0",
         hyperparameters={"epochCount": "3", "batchSize": "4", "learningRateMultiplier": "1"},
@@ -158,6 +161,10 @@ def _balanced(pairs: Sequence[Pair]) -> list[Pair]:
     rarest = min(map(len, by_answer.values()))
     draw = random.Random(SEED)
     return [pair for group in by_answer.values() for pair in draw.sample(group, rarest)]
+
+
+def _record(one: Documented) -> str:
+    return json.dumps({"name": one.name, "takes": [name for name in one.parameters if name not in RECEIVERS]})
 
 
 def _short(text: str) -> str:

@@ -22,6 +22,7 @@ class Documented:
 
     module: str
     kind: str
+    name: str
     signature: str
     parameters: tuple[str, ...]
     docstring: str
@@ -63,6 +64,7 @@ def _definitions(module: str, tree: ast.Module) -> Iterator[Documented]:
             yield Documented(
                 module=module.lstrip("_").removeprefix("py"),
                 kind=_kind(node, in_class=id(node) in methods),
+                name=node.name,
                 signature=_signature(node),
                 parameters=_parameters(node),
                 docstring=inspect.cleandoc(docstring),

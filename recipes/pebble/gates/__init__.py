@@ -1,0 +1,1 @@
+"""What a pebble must show before it ships, measured through the API."""
