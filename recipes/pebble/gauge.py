@@ -1,5 +1,6 @@
 """What a pebble can do: its loss on held-out text, and how many fresh exercises it answers exactly."""
 
+import math
 import random
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from pebble.exercises import KINDS, Words
 from pebble.tokenizer import BOS, EOS
 
 HELD_OUT_TOKENS = 10_000
+MOST_TOKENS = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,30 @@ def gauge(model: Llama, tokenizer: Tokenizer, words: list[str], each: int = 20) 
             kind.__name__: _exact(model, tokenizer, kind, Words(random.Random(-1), words), each) for kind, _ in KINDS
         }
         return Gauge(held_out_loss=_held_out_loss(model, tokenizer), exact=exact)
+
+
+def held_out_texts() -> list[str]:
+    """Every docstring of the modules that no pebble reads."""
+    wanted = sources.held_out_modules()
+    return [
+        one.docstring
+        for module, text in sources.sources(frozenset(), wanted)
+        for one in sources.documented(module, text)
+    ]
+
+
+@torch.inference_mode()
+def bits_per_byte(model: Llama, tokenizer: Tokenizer, texts: list[str]) -> float:
+    """What a byte of `texts` costs in bits, each text by itself and up to MOST_TOKENS: comparable whatever the tokens.
+
+    A byte-level token's name has one character for each byte it stands for.
+    """
+    nats, length, bos = 0.0, 0, tokenizer.token_to_id(BOS)
+    for encoding in tokenizer.encode_batch(texts):
+        ids = torch.tensor([bos, *encoding.ids[: MOST_TOKENS - 1]])
+        nats += model.loss(Packed.of([ids[:-1]]), torch.arange(len(ids) - 1), ids[1:]).item()
+        length += sum(len(token) for token in encoding.tokens[: MOST_TOKENS - 1])
+    return nats / math.log(2) / max(1, length)
 
 
 def _held_out_loss(model: Llama, tokenizer: Tokenizer) -> float:
