@@ -13,6 +13,7 @@ from outcrop.modeling.config import LlamaConfig
 from outcrop.modeling.fused import head_loss
 from outcrop.modeling.llama import Llama
 from outcrop.modeling.packed import ROWS_MULTIPLE, Packed
+from outcrop.modeling.rope import rope_table
 from pebble.material import Row
 from pebble.optimizers import Kind, Optimizers
 
@@ -94,6 +95,8 @@ class Pretraining:
 
     def __init__(self, model: Llama, schedule: Schedule, workers: int, kind: Kind = "muon") -> None:
         model.activations = torch.bfloat16  # products and what is kept for the way back; weights and sums are float32
+        # Whole from the start: workers would make it at the same time, and one made while measuring has no way back.
+        model.rope = rope_table(model.config, model.config.context_tokens)
         self.model, self.schedule, self.workers = model, schedule, workers
         self.spent = Spent()
         self._optimizers = Optimizers(model, kind, workers)
@@ -182,9 +185,7 @@ def _loss(model: Llama, rows: list[Row]) -> tuple[torch.Tensor, Losses]:
     kinds = [places[is_text], places[~is_text]]
     wanted = [functional.pad(kind - 1, (0, -len(kind) % ROWS_MULTIPLE)) for kind in kinds]
     states = model.states(packed, torch.cat(wanted)).split([len(kind) for kind in wanted])
-    text, lessons = (
-        head_loss(part, model.head, packed.tokens[kind]) for part, kind in zip(states, kinds, strict=True)
-    )
+    text, lessons = (head_loss(part, model.head, packed.tokens[kind]) for part, kind in zip(states, kinds, strict=True))
     tokens = [len(kind) for kind in kinds]
     found = Losses(text=text.item(), text_tokens=tokens[0], lessons=lessons.item(), lesson_tokens=tokens[1])
     return text + lessons, found
