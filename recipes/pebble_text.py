@@ -112,7 +112,7 @@ class Run:
         print(f"kept: {bits:.3f} held-out bits per byte, exercises exact {exact:.1%}", flush=True)
 
     def _making(self):
-        from pebble.card import SOURCES, Making
+        from pebble.card import Making, sources_of
         from pebble.machine import machine
 
         spent, model = self.training.spent, self.training.model
@@ -121,7 +121,7 @@ class Run:
             seed=self.options.seed,
             machine=machine(),
             python=platform.python_version(),
-            sources=SOURCES,
+            sources=sources_of(self.corpus),
             parameters=sum(parameter.numel() for parameter in model.parameters()),
             vocabulary=model.config.vocabulary_size,
             steps=spent.steps,
@@ -151,7 +151,7 @@ class Run:
         kept = self.folder / "tokenizer.json"
         if kept.exists() and not self.options.anew:
             return Tokenizer.from_file(str(kept))
-        tokenizer = train_tokenizer(self.corpus.passages)
+        tokenizer = train_tokenizer(self.corpus.sample())
         part = self.folder / "tokenizer.json.part"
         tokenizer.save(str(part))
         replace_durably(part, kept)

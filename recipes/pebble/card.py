@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pebble.corpus import Corpus
 from pebble.gauge import Gauge
 from pebble.samples import WARM, Sample
 
@@ -17,12 +18,6 @@ class Source:
 
     name: str
     licence: str
-
-
-SOURCES = (
-    Source(name="Documentation and sources of Python's standard library", licence="PSF-2.0"),
-    Source(name="Exercises that the recipe generates", licence="Apache-2.0"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +44,15 @@ class Measured:
     bits_per_byte: float
     gauge: Gauge
     samples: Sequence[Sample]
+
+
+def sources_of(corpus: Corpus) -> list[Source]:
+    """The table of what was read: kinds of text, then each package by itself, then what the recipe generates."""
+    return [
+        *(Source(name=text.source.what, licence=text.source.licence) for text in corpus.texts if text.passages),
+        *(Source(name=f"package {one.name}", licence=one.licence) for one in corpus.packages),
+        Source(name="exercises that the recipe generates", licence="Apache-2.0"),
+    ]
 
 
 def save_card(folder: Path, making: Making, measured: Measured) -> None:

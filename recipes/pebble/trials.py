@@ -122,7 +122,7 @@ class Bench:
 
     def _tokenizer(self, vocabulary: int) -> Tokenizer:
         if vocabulary not in self._tokenizers:
-            self._tokenizers[vocabulary] = train_tokenizer(self._corpus.passages, vocabulary)
+            self._tokenizers[vocabulary] = train_tokenizer(self._corpus.sample(), vocabulary)
         return self._tokenizers[vocabulary]
 
 
