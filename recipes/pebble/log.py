@@ -24,6 +24,10 @@ class Log:
         os.fsync(self._file.fileno())
         return self._file.tell()
 
+    def close(self) -> None:
+        """After the last line."""
+        self._file.close()
+
 
 def read_log(path: Path) -> list[dict[str, Any]]:
     """Every line of a log, in order."""

@@ -132,10 +132,10 @@ def test_what_a_killed_run_wrote_after_its_state_leaves_the_log(tmp_path: Path) 
     first.add(step=1)
     length = first.on_disk()
     first.add(step=2, loss=3.5)
-    first.on_disk()
+    first.close()
     again = Log(tmp_path / "log.jsonl", length)
     again.add(step=2, loss=3.25)
-    again.on_disk()
+    again.close()
     assert read_log(tmp_path / "log.jsonl") == [{"step": 1}, {"step": 2, "loss": 3.25}]
 
 
