@@ -1,99 +1,236 @@
-"""Makes the text pebble: `python recipes/pebble_text.py --out DIR` (at most 55 CPU-minutes and half an hour).
+"""Makes the text pebble: `python recipes/pebble_text.py --out DIR --minutes 60` (or --tokens, or --cpu-minutes).
 
-Reads nothing but the running Python's standard library. A usable checkpoint is written every few minutes.
+Reads nothing that is not named in the card it writes. Killed at any moment, the same command goes on from the last
+state, which DIR.run holds with the log; DIR is a usable checkpoint from the first mark on.
 """
 
 import argparse
-import os
+import math
 import platform
+import shlex
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-# Before torch loads: returning large blocks to the system and fetching them again costs a third of a step.
-# One thread a product: the shares of a batch run side by side instead.
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 33), "OMP_NUM_THREADS": "1"}
-SAVES = 10
+from pebble.allocator import require_allocator
+
+# At every mark but the last, the held-out loss is taken over each nth text: it is there to be drawn, and costs time.
+MARK_EVERY, MARK_EXERCISES, LAST_EXERCISES = 5, 5, 40
 
 
 def main(arguments: Sequence[str]) -> None:
     options = _options(arguments)
     import torch
-    from tokenizers import Tokenizer
-
-    from outcrop.modeling.llama import Llama
-    from pebble.material import Material, read_corpus
-    from pebble.pretraining import SHAPE, Schedule, new_model, pretrain
-    from pebble.tokenizer import train_tokenizer
 
     torch.set_num_threads(1)
-    corpus = read_corpus(options.every)
-    if options.go_on_from:
-        tokenizer = Tokenizer.from_file(str(options.go_on_from / "tokenizer.json"))
-        model = Llama.load(options.go_on_from)
-    else:
-        tokenizer = train_tokenizer(corpus.passages)
-        model = new_model(SHAPE, options.seed)
-    schedule = Schedule(cpu_s=60 * options.cpu_minutes, wall_s=60 * options.minutes, batch_tokens=options.batch_tokens)
-    keeper = Keeper(model, tokenizer, corpus.pool, options)
-    material = Material(corpus, tokenizer, options.seed)
-    pretrain(model, material.batches(schedule.batch_tokens), schedule, options.threads, keeper.hear)
+    run = Run(options)
+    run.go()
 
 
-class Keeper:
-    """Says how it goes, and keeps a checkpoint at every tenth of the way."""
+class Run:
+    """The run: what it reads, what it trains, and the folder that remembers it."""
 
-    def __init__(self, model, tokenizer, words: list[str], options: argparse.Namespace) -> None:
-        self.model, self.tokenizer, self.words, self.options = model, tokenizer, words, options
-        self.saved, self.losses = 0, []
+    def __init__(self, options: argparse.Namespace) -> None:
+        from pebble.material import Material, read_corpus
+        from pebble.pretraining import SHAPE, Pretraining, Schedule, new_model
 
-    def hear(self, progress) -> None:
-        """Called after every step."""
-        self.losses.append(progress.loss)
-        if progress.step % 20 == 0:
-            mean, self.losses = sum(self.losses) / len(self.losses), []
-            rate = progress.tokens / progress.cpu_s
-            print(f"step {progress.step}  {progress.done:.1%}  loss {mean:.3f}  {rate:.0f} tokens/CPU-s", flush=True)
-        if progress.done * SAVES >= self.saved + 1 or progress.done >= 1:
-            self.saved = int(progress.done * SAVES)
-            self.keep(progress)
+        self.options, self.folder = options, options.out.with_name(options.out.name + ".run")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.schedule = Schedule(peak=options.peak, warm_up_steps=options.warm_up_steps, decay=options.decay)
+        self.corpus = read_corpus(options.every, options.python_docs)
+        if not self.corpus.has_documentation:
+            print("The Python documentation is not on this machine: the pebble will not read it.", flush=True)
+        self.tokenizer = self._tokenizer()
+        self.training = Pretraining(new_model(SHAPE, options.seed), self.schedule, options.workers)
+        self.material = Material(self.corpus, self.tokenizer, options.seed)
+        self.marks, self.saved_s = 0, time.monotonic()
+        self.log = self._resumed()
 
-    def keep(self, progress) -> None:
-        """Writes the checkpoint and its card."""
-        from pebble.checkpoint import Making, earlier_effort, save_card, save_checkpoint
-        from pebble.gauge import gauge
+    def go(self) -> None:
+        """Trains until the budget is used up; the checkpoint and its card are then in the folder that was asked for."""
+        from pebble.unfinished import forget_state
 
-        measured = gauge(self.model, self.tokenizer, self.words, self.options.gauge_each)
-        making = Making(
-            earlier=earlier_effort(self.options.go_on_from) if self.options.go_on_from else "",
+        budget, options = self._budget(), self.options
+        batches = self.material.batches(options.batch_tokens)
+        for losses in self.training.run(batches, budget):
+            done = budget.done(self.training.spent)
+            self._tell(losses, done)
+            if done * options.marks >= self.marks + 1 and done < 1:
+                self.marks = int(done * options.marks)
+                self._keep(last=False)
+            if time.monotonic() - self.saved_s >= 60 * options.save_minutes:
+                self._save_state()
+        self._save_state()
+        self._keep(last=True)
+        forget_state(self.folder)
+
+    def _tell(self, losses, done: float) -> None:
+        spent = self.training.spent
+        self.log.add(
+            step=spent.steps,
+            tokens=spent.tokens,
+            loss=losses.mean,
+            loss_text=losses.text / max(1, losses.text_tokens),
+            loss_lessons=losses.lessons / max(1, losses.lesson_tokens),
+            learning_rate=self.schedule.learning_rate(spent.steps, done),
+            cpu_s=round(spent.cpu_s, 2),
+            wall_s=round(spent.wall_s, 2),
+        )
+        if spent.steps % 20 == 0:
+            rate = spent.tokens / spent.cpu_s
+            print(f"step {spent.steps}  {done:.1%}  loss {losses.mean:.3f}  {rate:.0f} tokens/CPU-s", flush=True)
+
+    def _keep(self, last: bool) -> None:
+        """Measures, logs, and writes the checkpoint with its card and curve."""
+        from pebble.card import Measured, save_card
+        from pebble.checkpoint import save_checkpoint
+        from pebble.curve import save_curve
+        from pebble.gauge import bits_per_byte, gauge, held_out_texts
+        from pebble.log import read_log
+        from pebble.samples import samples
+
+        model, options = self.training.model, self.options
+        texts = held_out_texts()[:: (1 if last else MARK_EVERY) * options.every]
+        each = options.gauge_each or (LAST_EXERCISES if last else MARK_EXERCISES)
+        measured = Measured(
+            bits_per_byte=bits_per_byte(model, self.tokenizer, texts),
+            gauge=gauge(model, self.tokenizer, self.corpus.pool, each),
+            samples=samples(model, self.tokenizer),
+        )
+        self.log.add(
+            step=self.training.spent.steps,
+            tokens=self.training.spent.tokens,
+            held_out_bits_per_byte=measured.bits_per_byte,
+            held_out_texts=len(texts),
+            exact=measured.gauge.exact,
+        )
+        self.log.on_disk()
+        save_checkpoint(model, self.tokenizer, options.out)
+        save_curve(read_log(self.folder / "log.jsonl"), options.out / "curve.svg")
+        save_card(options.out, self._making(), measured)
+        bits, exact = measured.bits_per_byte, measured.gauge.mean_exact
+        print(f"kept: {bits:.3f} held-out bits per byte, exercises exact {exact:.1%}", flush=True)
+
+    def _making(self):
+        from pebble.card import Making
+        from pebble.machine import machine
+
+        spent, model = self.training.spent, self.training.model
+        return Making(
+            command=self._command(),
+            seed=self.options.seed,
+            machine=machine(),
             python=platform.python_version(),
-            cpu_minutes=progress.cpu_s / 60,
-            tokens=progress.tokens,
-            steps=progress.step,
+            corpus=self.corpus,
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            vocabulary=model.config.vocabulary_size,
+            steps=spent.steps,
+            tokens=spent.tokens,
+            cpu_minutes=spent.cpu_s / 60,
+            minutes=spent.wall_s / 60,
         )
-        save_checkpoint(self.model, self.tokenizer, self.options.out)
-        save_card(self.options.out, measured, making)
-        shares = ", ".join(f"{name} {share:.0%}" for name, share in measured.exact.items())
-        print(
-            f"kept: held-out loss {measured.held_out_loss:.3f}, exact {measured.mean_exact:.1%} ({shares})", flush=True
+
+    def _command(self) -> str:
+        """The command line, without the folder's place on this machine."""
+        given = {str(self.options.out): self.options.out.name}
+        return shlex.join(["python", "recipes/pebble_text.py", *(given.get(word, word) for word in sys.argv[1:])])
+
+    def _budget(self):
+        from pebble.pretraining import Budget
+
+        options = self.options
+        return Budget(tokens=options.tokens, cpu_s=60 * options.cpu_minutes, wall_s=60 * options.minutes)
+
+    def _tokenizer(self):
+        """The one that the unfinished run began with, or a new one, which is kept for it."""
+        from tokenizers import Tokenizer
+
+        from pebble.tokenizer import train_tokenizer
+        from pebble.unfinished import replace_durably
+
+        kept = self.folder / "tokenizer.json"
+        if kept.exists() and not self.options.anew:
+            return Tokenizer.from_file(str(kept))
+        tokenizer = train_tokenizer(self.corpus.sample())
+        part = self.folder / "tokenizer.json.part"
+        tokenizer.save(str(part))
+        replace_durably(part, kept)
+        return tokenizer
+
+    def _recipe(self) -> dict[str, object]:
+        """What must stay the same for a run to go on to the bit; the budget may change."""
+        from pebble.pretraining import SHAPE
+
+        options = self.options
+        return {
+            "seed": options.seed,
+            "every": options.every,
+            "characters": sum(map(len, self.corpus.passages)),
+            "workers": options.workers,
+            "batch_tokens": options.batch_tokens,
+            "schedule": asdict(self.schedule),
+            "shape": asdict(SHAPE),
+        }
+
+    def _save_state(self) -> None:
+        from pebble.unfinished import State, save_state
+
+        state = State(
+            tensors=self.training.tensors(),
+            recipe=self._recipe(),
+            spent=asdict(self.training.spent),
+            material=self.material.state(),
+            marks=self.marks,
+            log_bytes=self.log.on_disk(),
         )
+        save_state(state, self.folder)
+        self.saved_s = time.monotonic()
+
+    def _resumed(self):
+        """The log to go on with; everything else is put back where the state has it."""
+        from pebble.log import Log
+        from pebble.pretraining import Spent
+        from pebble.unfinished import forget_state, load_state
+
+        if self.options.anew:
+            forget_state(self.folder)
+        state = load_state(self.folder, self._recipe())
+        if state is None:
+            return Log(self.folder / "log.jsonl")
+        self.training.restore(state.tensors, Spent(**state.spent))
+        self.material.restore(state.material)
+        self.marks = state.marks
+        print(f"goes on after step {state.spent['steps']}", flush=True)
+        return Log(self.folder / "log.jsonl", state.log_bytes)
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--go-on-from", type=Path, help="a pebble of an earlier run, to be trained further")
-    parser.add_argument("--every", type=int, default=1, help="read only every nth module, to try the recipe out")
-    parser.add_argument("--cpu-minutes", type=float, default=55.0)
-    parser.add_argument("--minutes", type=float, default=30.0, help="wall clock")
-    parser.add_argument("--threads", type=int, default=2)
+    budget = parser.add_argument_group("budget (whichever is given and ends first; only steps count)")
+    budget.add_argument("--tokens", type=float, default=math.inf)
+    budget.add_argument("--minutes", type=float, default=math.inf, help="wall clock")
+    budget.add_argument("--cpu-minutes", type=float, default=math.inf)
+    parser.add_argument("--anew", action="store_true", help="do not go on with an unfinished run: begin again")
+    parser.add_argument("--save-minutes", type=float, default=3.0, help="between two states of an unfinished run")
+    parser.add_argument("--marks", type=int, default=10, help="measurements and checkpoints on the way")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batch-tokens", type=int, default=3072)
-    parser.add_argument("--gauge-each", type=int, default=10, help="exercises of each kind at every measurement")
-    return parser.parse_args(arguments)
+    parser.add_argument("--workers", type=int, default=2, help="threads, one a core")
+    parser.add_argument("--batch-tokens", type=int, default=4096, help="tokens a step")
+    parser.add_argument("--peak", type=float, default=3e-3, help="the highest learning rate")
+    parser.add_argument("--warm-up-steps", type=int, default=60)
+    parser.add_argument("--decay", type=float, default=0.7, help="the part of the run in which the rate falls")
+    parser.add_argument("--every", type=int, default=1, help="read only every nth file, to try the recipe out")
+    parser.add_argument("--python-docs", type=Path, help="folder of the Python documentation's *.rst.txt files")
+    parser.add_argument("--gauge-each", type=int, help="exercises of each kind at every measurement")
+    options = parser.parse_args(arguments)
+    if math.inf == options.tokens == options.minutes == options.cpu_minutes:
+        parser.error("a budget is needed: --tokens, --minutes or --cpu-minutes")
+    return options
 
 
 if __name__ == "__main__":
-    if any(os.environ.get(name) != value for name, value in ALLOCATOR.items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ALLOCATOR})
+    require_allocator()
     main(sys.argv[1:])

@@ -80,21 +80,31 @@ def test_words_are_cut_the_same_wherever_they_stand() -> None:
 def test_the_recipe_makes_a_checkpoint_that_transformers_loads(tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    _make(tmp_path / "pebble")
+    made = {path.name for path in (tmp_path / "pebble").iterdir()}
+    assert made == {path.name for path in PEBBLE.iterdir()} | {"curve.svg"}
+    assert not (tmp_path / "pebble.run/state.safetensors").exists(), "the run is over"
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "pebble")
+    assert 4_000_000 < model.num_parameters() < 5_000_000
+    assert len(AutoTokenizer.from_pretrained(tmp_path / "pebble")) == model.config.vocab_size
+    card = (tmp_path / "pebble/README.md").read_text()
+    lines = [json.loads(line) for line in (tmp_path / "pebble.run/log.jsonl").read_text().splitlines()]
+    assert f"**{lines[-1]['held_out_bits_per_byte']:.3f} bits per byte**" in card
+    assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4]
+    assert str(tmp_path) not in card
+
+
+def _make(out: Path) -> None:
     subprocess.run(
         [
-            *(sys.executable, str(ROOT / "recipes/pebble_text.py"), "--out", str(tmp_path / "pebble")),
-            *("--cpu-minutes", "0.001", "--every", "9", "--batch-tokens", "256", "--gauge-each", "1"),
+            *(sys.executable, str(ROOT / "recipes/pebble_text.py"), "--out", str(out), "--tokens", "1200"),
+            *("--every", "15", "--batch-tokens", "256", "--gauge-each", "1", "--marks", "2", "--save-minutes", "0"),
         ],
         check=True,
         stdout=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         timeout=250,
     )
-    made = {path.name for path in (tmp_path / "pebble").iterdir()}
-    assert made == {path.name for path in PEBBLE.iterdir()}
-    model = AutoModelForCausalLM.from_pretrained(tmp_path / "pebble")
-    assert 4_000_000 < model.num_parameters() < 4_500_000
-    assert len(AutoTokenizer.from_pretrained(tmp_path / "pebble")) == model.config.vocab_size
 
 
 def test_the_pebble_that_ships_is_whole() -> None:
