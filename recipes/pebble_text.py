@@ -64,6 +64,7 @@ class Run:
                 self._save_state()
         self._save_state()
         self._keep(last=True)
+        self.log.close()
         forget_state(self.folder)
 
     def _tell(self, losses, done: float) -> None:

@@ -9,6 +9,7 @@ from pebble.gates.verdict import FIRST_PEBBLE_BITS_PER_BYTE
 from pebble.gauge import Gauge
 from pebble.samples import WARM, Sample
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Making:
     """How this pebble was made."""
