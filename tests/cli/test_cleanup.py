@@ -74,7 +74,7 @@ def _train(yard: Yard) -> None:
 
 
 def _furnish(yard: Yard) -> None:
-    """A policy with two versions on the role, a key with an alias, throughput, and a deployment."""
+    """A policy with two versions on the role, a key with an alias, throughput, a deployment, and an ended batch."""
     iam, kms, bedrock = yard.client("iam"), yard.client("kms"), yard.client("bedrock")
     document = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
     arn = iam.create_policy(PolicyName="YardPolicy-yard", PolicyDocument=document, Tags=TAGS["aws"])["Policy"]["Arn"]
@@ -88,10 +88,26 @@ def _furnish(yard: Yard) -> None:
     bedrock.create_provisioned_model_throughput(
         modelUnits=2, provisionedModelName="yard", modelId="yard", tags=TAGS["bedrock"]
     )
+    _ask_in_a_batch(yard, "yard", "YardRole")
+    await_that(lambda: "endTime" in bedrock.list_model_invocation_jobs()["invocationJobSummaries"][0], 60, "its end")
     await_that(
         lambda: bedrock.get_provisioned_model_throughput(provisionedModelId="yard")["status"] == "InService",
         60,
         "throughput in service",
+    )
+
+
+def _ask_in_a_batch(yard: Yard, bucket: str, role: str, rows: int = 1) -> None:
+    """A job with the bucket's name."""
+    body = {"messages": [{"role": "user", "content": [{"text": "?"}]}], "inferenceConfig": {"maxTokens": 200}}
+    yard.client("s3").put_object(Bucket=bucket, Key="ask.jsonl", Body=jsonl([{"modelInput": body}] * rows))
+    yard.client("bedrock").create_model_invocation_job(
+        jobName=bucket,
+        roleArn=yard.client("iam").get_role(RoleName=role)["Role"]["Arn"],
+        modelId=NOVA.removesuffix(":128k"),
+        inputDataConfig={"s3InputDataConfig": {"s3Uri": f"s3://{bucket}/ask.jsonl"}},
+        outputDataConfig={"s3OutputDataConfig": {"s3Uri": f"s3://{bucket}/answers/"}},
+        tags=TAGS["bedrock"],
     )
 
 
@@ -173,7 +189,7 @@ def test_a_key_that_is_asked_for_alone_goes(yard: Yard) -> None:
     assert ended.status == 0 and "deletion scheduled for" in said["done"]
 
 
-def test_a_running_job_is_stopped(yard: Yard) -> None:
+def test_running_jobs_are_stopped(yard: Yard) -> None:
     s3, bedrock = yard.client("s3"), yard.client("bedrock")
     s3.create_bucket(Bucket="busy", CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_object(Bucket="busy", Key="train.jsonl", Body=jsonl([nova_row(f"{n}?", f"{n}.") for n in range(LONG_ROWS)]))
@@ -186,12 +202,14 @@ def test_a_running_job_is_stopped(yard: Yard) -> None:
         outputDataConfig={"s3Uri": "s3://busy/out"},
         hyperParameters={"epochCount": "5"},
     )
+    _ask_in_a_batch(yard, "busy", "BusyRole", LONG_ROWS)
     await_that(lambda: yard.outcrop.find("outcrop.training"), 60, "a training child")
     ended = yard.cleanup("--name", "[bB]usy*", "--yes")
     said = {line["kind"]: line for line in json.loads(ended.out)["items"]}
     assert ended.status == 0
     assert said["customization job"]["done"] == "Stopped (its record stays)"
-    assert said.keys() == {"customization job", "bucket", "role"}
+    assert said["model invocation job"]["done"] == "Stopped (its record and its output stay)"
+    assert said.keys() == {"customization job", "model invocation job", "bucket", "role"}
     assert not yard.outcrop.find("outcrop.training")
 
 

@@ -16,6 +16,7 @@ ISSUED = {
         UpdateProvisionedModelThroughput DeleteProvisionedModelThroughput
         CreateCustomModelDeployment GetCustomModelDeployment ListCustomModelDeployments
         UpdateCustomModelDeployment DeleteCustomModelDeployment
+        CreateModelInvocationJob GetModelInvocationJob ListModelInvocationJobs StopModelInvocationJob
         TagResource UntagResource ListTagsForResource
     """,
     "bedrock-runtime": "InvokeModel InvokeModelWithResponseStream Converse ConverseStream CountTokens",

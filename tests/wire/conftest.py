@@ -58,6 +58,7 @@ _FITTING = [
     "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012",
     "arn:aws:bedrock:us-east-1:123456789012:model-customization-job/amazon.nova-lite-v1:0:300k/abcdefghijkl",
     "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abcdefghijkl",
+    "arn:aws:bedrock:us-east-1:123456789012:model-invocation-job/abcdefghijkl",
     "amazon.nova",
     "arn:aws:bedrock:us-east-1:123456789012:automated-reasoning-policy/abcdefghijkl:1",
     "arn:aws:bedrock:us-east-1:123456789012:guardrail/abc",

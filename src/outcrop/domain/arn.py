@@ -50,6 +50,11 @@ def deployment(region: str, account: str, deployment_id: str) -> str:
     return f"arn:aws:bedrock:{region}:{account}:custom-model-deployment/{deployment_id}"
 
 
+def invocation_job(region: str, account: str, job_id: str) -> str:
+    """ARN of a batch inference job."""
+    return f"arn:aws:bedrock:{region}:{account}:model-invocation-job/{job_id}"
+
+
 def kms_key(region: str, account: str, key_id: str) -> str:
     """ARN of a KMS key."""
     return f"arn:aws:kms:{region}:{account}:key/{key_id}"
@@ -63,6 +68,11 @@ def kms_alias(region: str, account: str, alias: str) -> str:
 def iam(account: str, resource: str) -> str:
     """ARN of an IAM resource, as in `role/service-role/name` (IAM has no Region)."""
     return f"arn:aws:iam::{account}:{resource}"
+
+
+def s3_bucket(bucket: str) -> str:
+    """ARN of a bucket."""
+    return f"arn:aws:s3:::{bucket}"
 
 
 def s3_object(bucket: str, key: str) -> str:

@@ -14,6 +14,11 @@ def of_prepared_file(job_id: str, rows: str, name: str) -> bytes:
     return f"job/{job_id}/prepared/{rows}/{name}".encode()
 
 
+def of_answers(job_id: str, file: int, segment: int) -> bytes:
+    """A segment of the answers that a batch job keeps until it ends, by the number of the input file."""
+    return f"job/{job_id}/answers/{file}/{segment}".encode()
+
+
 def of_checkpoint_file(job_id: str, plan_digest: str, step: int, name: str) -> bytes:
     """A file of a training's checkpoint: of no other plan, and of no other step."""
     return f"checkpoint/{job_id}/{plan_digest}/{step}/{name}".encode()

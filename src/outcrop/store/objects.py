@@ -5,6 +5,7 @@ points the row at it, then forget the old blob. A crash between any two of these
 and at worst a blob that nobody names, which `sweep` removes.
 """
 
+import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from outcrop.store.buckets import require_bucket
 from outcrop.store.checksums import DEFAULT_ALGORITHM, FULL_OBJECT, Digests
 from outcrop.store.database import METADATA, Database, Moment
 from outcrop.store.key_listing import KeyPage, Question, list_keys
+from outcrop.store.keys import Keys
 
 OBJECTS = sa.Table(
     "objects",
@@ -36,6 +38,7 @@ OBJECTS = sa.Table(
     sa.Column("tags", sa.JSON, nullable=False),
     sa.Column("checksums", sa.JSON, nullable=False),
     sa.Column("checksum_type", sa.String, nullable=False),
+    sa.Column("encryption", sa.JSON(none_as_null=True)),
 )
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 QUIET_S = 3600.0  # a blob without a name that was written to this recently may be one that is still being put
@@ -51,6 +54,23 @@ class Description:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KmsEncryption:
+    """The KMS key of an object's own data key, and that data key, wrapped."""
+
+    key_arn: str
+    data_key: bytes
+
+    def to_json(self) -> dict[str, str]:
+        """What the row holds."""
+        return {"key_arn": self.key_arn, "data_key": base64.b64encode(self.data_key).decode()}
+
+    @classmethod
+    def of(cls, row: Mapping[str, str] | None) -> "KmsEncryption | None":
+        """What the row says; None where the object lies under the server's own key."""
+        return None if row is None else cls(key_arn=row["key_arn"], data_key=base64.b64decode(row["data_key"]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectRecord:
     """One object. `etag` comes without its quotes; `checksums` maps an algorithm to base64."""
 
@@ -63,6 +83,7 @@ class ObjectRecord:
     description: Description
     checksums: Mapping[str, str]
     checksum_type: str
+    encryption: KmsEncryption | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +107,19 @@ ALWAYS = Condition()
 
 
 class Objects:
-    """All objects of the server: their rows, and their bytes sealed under `key` in `folder`."""
+    """All objects of the server: their rows, and their bytes in `folder`, sealed under `key` or under a KMS key."""
 
     def __init__(
-        self, database: Database, folder: Path, key: bytes, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        database: Database,
+        folder: Path,
+        key: bytes,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        keys: Keys | None = None,
     ) -> None:
         self.database, self.clock = database, clock
         self.blobs: Blobs = FolderBlobs(folder, key)
+        self._folder, self._keys = folder, keys
 
     def get(self, bucket: str, key: str) -> ObjectRecord | None:
         """What is remembered of an object."""
@@ -101,8 +128,11 @@ class Objects:
         return _record(row) if row else None
 
     def open(self, record: ObjectRecord, start: int = 0, length: int | None = None) -> ObjectReader:
-        """The object's bytes. Say the stretch that will be read, so that no more is opened than that takes."""
-        return ObjectReader(self.blobs, record.blobs, start, length)
+        """The object's bytes. Say the stretch that will be read, so that no more is opened than that takes.
+
+        Raises the KMS key's Fault where it cannot be used.
+        """
+        return ObjectReader(self._blobs_of(record), record.blobs, start, length)
 
     def put(
         self,
@@ -116,6 +146,22 @@ class Objects:
         description = Description(content={"ContentType": content_type}, metadata=metadata or {})
         with self.staged(chunks, (DEFAULT_ALGORITHM,)) as written:
             return self.publish(whole(bucket, key, written, description))
+
+    def put_under(
+        self, kms_key_arn: str, bucket: str, key: str, chunks: Iterable[bytes], content_type: str
+    ) -> ObjectRecord:
+        """Put an object whole under a data key of its own, wrapped by a KMS key. Raises that key's Fault."""
+        assert self._keys is not None, "these objects were opened without a key ring"
+        plain, wrapped = self._keys.generate_data_key(kms_key_arn, _context(bucket, key))
+        digests = Digests((DEFAULT_ALGORITHM,))
+        blob = FolderBlobs(self._folder, plain).write(uuid4().hex, _watched(chunks, digests))
+        written = Written(blob=blob, md5=digests.md5, checksums=digests.checksums())
+        record = whole(bucket, key, written, Description(content={"ContentType": content_type}))
+        try:
+            return self.publish(replace(record, encryption=KmsEncryption(key_arn=kms_key_arn, data_key=wrapped)))
+        except BaseException:
+            self.blobs.remove([blob.id])
+            raise
 
     @contextmanager
     def staged(self, chunks: Iterable[bytes], algorithms: Iterable[str]) -> Iterator[Written]:
@@ -162,6 +208,13 @@ class Objects:
                 return [(bytes(row["key"]), _record(row)) for row in rows.mappings()]
 
             return list_keys(fetch, question)
+
+    def _blobs_of(self, record: ObjectRecord) -> Blobs:
+        if record.encryption is None:
+            return self.blobs
+        assert self._keys is not None, "these objects were opened without a key ring"
+        data_key = self._keys.unwrap(record.encryption.data_key, _context(record.bucket, record.key))
+        return FolderBlobs(self._folder, data_key)
 
     def sweep(self, named: Callable[[sa.Connection], set[str]], quiet_s: float = QUIET_S) -> int:
         """Remove blobs that neither an object nor `named` names, and broken-off writes; answers how many.
@@ -222,6 +275,11 @@ def _hold(condition: Condition, etag: str | None, key: str) -> None:
         raise Fault("PreconditionFailed", failed, Condition="If-Match")
 
 
+def _context(bucket: str, key: str) -> dict[str, str]:
+    """What an object's wrapped data key is bound to, as S3 binds it."""
+    return {"aws:s3:arn": f"arn:aws:s3:::{bucket}/{key}"}
+
+
 def _watched(chunks: Iterable[bytes], digests: Digests) -> Iterator[bytes]:
     for chunk in chunks:
         digests.update(chunk)
@@ -245,6 +303,7 @@ def _row(record: ObjectRecord) -> dict[str, Any]:
         "tags": dict(record.description.tags),
         "checksums": dict(record.checksums),
         "checksum_type": record.checksum_type,
+        "encryption": None if record.encryption is None else record.encryption.to_json(),
     }
 
 
@@ -259,4 +318,5 @@ def _record(row: sa.RowMapping) -> ObjectRecord:
         description=Description(content=row["content"], metadata=row["metadata"], tags=row["tags"]),
         checksums=row["checksums"],
         checksum_type=row["checksum_type"],
+        encryption=KmsEncryption.of(row["encryption"]),
     )

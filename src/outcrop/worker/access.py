@@ -3,25 +3,27 @@
 The fragments of the messages are what Bedrock's clients look for in a failed job's `failureMessage`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import IO
+from dataclasses import dataclass, replace
+from typing import IO, Protocol
 
 from outcrop import policy
 from outcrop.domain import arn as arns
 from outcrop.domain.errors import Fault, JobFailure
 from outcrop.store import identities
 from outcrop.store.buckets import Buckets
-from outcrop.store.jobs import Job
+from outcrop.store.key_listing import Question
 from outcrop.store.objects import ObjectRecord, Objects
 
 WRITE_PROBE = ".write_access_check_file.tmp"
 SERVICE = "bedrock.amazonaws.com"
 CANNOT_READ = "Could not validate GetObject permissions to access Amazon S3 bucket: {bucket} at key {key}: {why}."
+CANNOT_LIST = "Could not validate ListBucket permissions to access Amazon S3 bucket: {bucket} at key {key}: {why}."
 CANNOT_WRITE = (
     "Could not write to the output location, perms missing (PutObject) for bucket: {bucket} at key {key}: {why}."
 )
+_NO_CONTEXT: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,36 @@ class Place:
         return f"s3://{self.bucket}/{self.key}"
 
 
+class Assuming(Protocol):
+    """A job of any kind: what it is called, and the role that it acts as."""
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+
+    @property
+    def arn(self) -> str:
+        """The job's own ARN."""
+
+    @property
+    def account(self) -> str:
+        """Whose job it is."""
+
+    @property
+    def role_arn(self) -> str:
+        """The role."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleAccess:
     """The objects as one job's role may touch them: its policies are read anew each time, as they are now."""
 
     objects: Objects
-    job: Job
+    job: Assuming
 
     @contextmanager
     def open(self, place: Place, seen: ObjectRecord | None = None) -> Iterator[tuple[IO[bytes], ObjectRecord]]:
@@ -65,7 +91,7 @@ class RoleAccess:
 
         Raises JobFailure where the role may not read it, where it does not exist, or is not what was `seen` before.
         """
-        self._check("s3:GetObject", place, CANNOT_READ)
+        self._check("s3:GetObject", _object(place), place, CANNOT_READ)
         record = self.objects.get(place.bucket, place.key)
         if record is None:
             raise _said(CANNOT_READ, place, self._why_missing(place))
@@ -74,11 +100,37 @@ class RoleAccess:
         with self.objects.open(record).as_file() as file:
             yield file, record
 
+    def below(self, folder: Place) -> Iterator[ObjectRecord]:
+        """Every object whose key begins with the folder's, in byte order.
+
+        Raises JobFailure where the role may not list the bucket, or it does not exist.
+        """
+        self._check("s3:ListBucket", arns.s3_bucket(folder.bucket), folder, CANNOT_LIST, {"s3:prefix": folder.key})
+        if not Buckets(self.objects.database).exists(folder.bucket):
+            raise _said(CANNOT_LIST, folder, "there is no such bucket")
+        question = Question(prefix=folder.key.encode())
+        while True:
+            page = self.objects.list(folder.bucket, question)
+            yield from page.rows
+            if not page.truncated:
+                return
+            question = replace(question, after=page.last)
+
     def put(self, place: Place, content: bytes, content_type: str) -> None:
         """Write an object. Raises JobFailure where the role may not, or the bucket does not exist."""
-        self._check("s3:PutObject", place, CANNOT_WRITE)
+        self.put_all(place, [content], content_type)
+
+    def put_all(self, place: Place, chunks: Iterable[bytes], content_type: str, kms_key_arn: str | None = None) -> None:
+        """Write an object of any size, under a KMS key where one is named.
+
+        Raises JobFailure as `put` does, and where the key cannot be used; nothing is written where `chunks` raises.
+        """
+        self._check("s3:PutObject", _object(place), place, CANNOT_WRITE)
         try:
-            self.objects.put(place.bucket, place.key, [content], content_type=content_type)
+            if kms_key_arn is None:
+                self.objects.put(place.bucket, place.key, chunks, content_type=content_type)
+            else:
+                self.objects.put_under(kms_key_arn, place.bucket, place.key, chunks, content_type)
         except Fault as fault:
             raise _said(CANNOT_WRITE, place, fault.message) from fault
 
@@ -88,16 +140,18 @@ class RoleAccess:
         self.put(probe, b"", "application/octet-stream")
         self.objects.remove(probe.bucket, [probe.key])
 
-    def _check(self, action: str, place: Place, sentence: str) -> None:
+    def _check(
+        self, action: str, resource: str, place: Place, sentence: str, context: Mapping[str, str] = _NO_CONTEXT
+    ) -> None:
         papers = self._papers()
         bucket = Buckets(self.objects.database).find(place.bucket)
         decision = policy.evaluate(
             policy.AccessRequest(
                 action=action,
-                resource=arns.s3_object(place.bucket, place.key),
+                resource=resource,
                 principal_arn=self.job.role_arn,
                 account=self.job.account,
-                context={"aws:SourceAccount": self.job.account, "aws:SecureTransport": True},
+                context={"aws:SourceAccount": self.job.account, "aws:SecureTransport": True, **context},
             ),
             identity=papers.identity,
             boundary=papers.boundary,
@@ -124,6 +178,10 @@ class RoleAccess:
     def _why_missing(self, place: Place) -> str:
         exists = Buckets(self.objects.database).exists(place.bucket)
         return "there is no such object" if exists else "there is no such bucket"
+
+
+def _object(place: Place) -> str:
+    return arns.s3_object(place.bucket, place.key)
 
 
 def _said(sentence: str, place: Place, why: str) -> JobFailure:

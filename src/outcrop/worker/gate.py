@@ -84,7 +84,7 @@ def admit(ground: WorkerGround, candidate: Candidate, check: Check, use: Callabl
     with ground.wishes.held(candidate.checkpoint):
         ground.wishes.hope_again(candidate.checkpoint)  # an engine that died beside the training may come now
         for tries_left in reversed(range(TRIES)):
-            socket = _await_engine(ground, candidate.checkpoint, check)
+            socket = await_engine(ground, candidate.checkpoint, check)
             try:
                 room.await_room(ground.settings.run_folder, handover.size_of(candidate.folder), check)
                 with _loaded(ground, candidate, socket) as loaded:
@@ -163,8 +163,11 @@ def _first_difference(one: Sequence[int], other: Sequence[int]) -> int:
     return next((at for at, (left, right) in enumerate(pairs, start=1) if left != right), same + 1)
 
 
-def _await_engine(ground: WorkerGround, checkpoint: str, check: Check) -> Path:
-    """The limit holds from the engine's start on: others' models may have to be loaded before its turn comes."""
+def await_engine(ground: WorkerGround, checkpoint: str, check: Check) -> Path:
+    """The socket of an engine that answers; whoever asks holds a wish for it. Raises JobFailure where none comes.
+
+    The limit holds from the engine's start on: others' models may have to be loaded before its turn comes.
+    """
     socket = engines.socket_of(ground.settings, Path(checkpoint))
     give_up = time.monotonic() + START_LIMIT_S
     while not face.is_ready(socket):

@@ -56,11 +56,13 @@ def open_ground(settings: Settings) -> WorkerGround:
     """The ground of a worker of its own process. Raises SettingsError where its engines would have no safe place."""
     engines.make_sockets_folder(settings)
     home = homes.open_home(settings)
+    keys = Keys(home.database, home.master_key)
+    key = object_key(home.database, home.master_key)
     return WorkerGround(
         settings=settings,
         database=home.database,
-        objects=Objects(home.database, settings.objects_folder, object_key(home.database, home.master_key)),
-        keys=Keys(home.database, home.master_key),
+        objects=Objects(home.database, settings.objects_folder, key, keys=keys),
+        keys=keys,
         clock=lambda: datetime.now(UTC),
         owner=f"{socket.gethostname()}:{secrets.token_hex(8)}",
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from outcrop.store import identities, jobs, models
+from outcrop.store import identities, invocation_jobs, jobs, models
 from outcrop.store.objects import QUIET_S
 from outcrop.store.uploads import Uploads
 from outcrop.worker.ground import WorkerGround
@@ -39,8 +39,14 @@ def sweep_leftovers(ground: WorkerGround) -> None:
     """
     works, stored = _names_in(ground.settings.work_folder), _names_in(ground.settings.models_folder)
     with ground.database.read() as connection:
-        unfinished = sa.select(jobs.JOBS.c.id).where(jobs.JOBS.c.status.in_(jobs.UNFINISHED))
-        running = set(connection.execute(unfinished).scalars())
+        running = {
+            job_id
+            for table, unfinished in (
+                (jobs.JOBS, jobs.UNFINISHED),
+                (invocation_jobs.INVOCATION_JOBS, invocation_jobs.UNFINISHED),
+            )
+            for job_id in connection.execute(sa.select(table.c.id).where(table.c.status.in_(unfinished))).scalars()
+        }
         known = set(connection.execute(sa.select(models.MODELS.c.job_id)).scalars())
     for job_id in works - running:
         _remove(ground.work_folder(job_id))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from outcrop.store import jobs
 from outcrop.worker import housekeeping, job
+from outcrop.worker.batch.claiming import BatchJobs
 from outcrop.worker.ground import WorkerGround
 from outcrop.worker.rounds import Rounds
 from outcrop.worker.serving import Serving
@@ -29,9 +30,11 @@ class Worker:
         self._serving = Serving(ground)
         self._running: dict[tuple[str, int], threading.Thread] = {}
         self._closing = threading.Event()
+        self._batch = BatchJobs(ground, self._closing)
         self._looked_at = self._awake_from = ground.clock()
         self._rounds = [
             Rounds(self._claim, LOOK_EVERY_S, self._closing),
+            Rounds(self._claim_batch, LOOK_EVERY_S, self._closing),
             Rounds(self._serving.reconcile, LOOK_EVERY_S, self._closing, self._serving.close),
             Rounds(self._wipe, WIPE_EVERY_S, self._closing),
             Rounds(self._expire, EXPIRE_EVERY_S, self._closing),
@@ -52,12 +55,14 @@ class Worker:
             rounds.join()
         for thread in self._running.values():
             thread.join()
+        self._batch.join()
 
     def _succeed(self) -> None:
         """Free what the worker before us held. It is dead: whoever starts us holds the home's lock, and killed it."""
         note = self._ground.settings.run_folder / "worker.owner"
         if note.exists():
-            freed = jobs.release_owner(self._ground.database, note.read_text())
+            dead = note.read_text()
+            freed = jobs.release_owner(self._ground.database, dead) + self._batch.succeed(dead)
             LOG.info("%s jobs of the worker before this one are free", freed)
         _write(note, self._ground.owner)
 
@@ -77,13 +82,17 @@ class Worker:
             self._running[claimed.job.id, claimed.fence] = thread
             thread.start()
 
+    def _claim_batch(self) -> None:
+        if not self._has_slept():
+            self._batch.claim()
+
     def _has_slept(self) -> bool:
         """Whether this process stood still for a lease's time: its own jobs must renew theirs before any is claimed."""
         now, lease = self._ground.clock(), timedelta(seconds=self._ground.settings.lease_s)
         if now - self._looked_at > lease:
             self._awake_from = now + lease
         self._looked_at = now
-        return bool(self._running) and now < self._awake_from
+        return (bool(self._running) or self._batch.busy) and now < self._awake_from
 
     def _wipe(self) -> None:
         housekeeping.wipe_deleted_models(self._ground)

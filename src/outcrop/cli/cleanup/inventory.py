@@ -10,11 +10,14 @@ from enum import StrEnum
 
 from outcrop.cli.options import Clients, every
 
+STOPPABLE = frozenset({"Submitted", "Validating", "Scheduled", "InProgress"})  # of a model invocation job
+
 
 class Kind(StrEnum):
     """The kinds of things, in the order of deletion: what uses goes before what is used."""
 
     JOB = "customization job"
+    INVOCATION_JOB = "model invocation job"
     DEPLOYMENT = "deployment"
     THROUGHPUT = "provisioned throughput"
     MODEL = "custom model"
@@ -40,7 +43,7 @@ class Item:
 
 def take_inventory(clients: Clients, now: datetime) -> list[Item]:
     """Everything, in the order of `Kind`."""
-    takers = (_jobs, _deployments, _throughput, _models, _buckets, _roles, _policies, _keys)
+    takers = (_jobs, _invocation_jobs, _deployments, _throughput, _models, _buckets, _roles, _policies, _keys)
     return [_aged(item, now) for taker in takers for item in taker(clients, now)]
 
 
@@ -61,6 +64,19 @@ def _jobs(clients: Clients, _now: datetime) -> Iterator[Item]:
             detail=job["status"],
             tags=_bedrock_tags(clients, job["jobArn"]),
             removable=job["status"] == "InProgress",
+        )
+
+
+def _invocation_jobs(clients: Clients, _now: datetime) -> Iterator[Item]:
+    for job in every(clients.bedrock, "list_model_invocation_jobs", "invocationJobSummaries"):
+        yield Item(
+            kind=Kind.INVOCATION_JOB,
+            name=job["jobName"],
+            identifier=job["jobArn"],
+            created=job["submitTime"],
+            detail=job["status"],
+            tags=_bedrock_tags(clients, job["jobArn"]),
+            removable=job["status"] in STOPPABLE,
         )
 
 

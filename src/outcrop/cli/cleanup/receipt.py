@@ -71,14 +71,27 @@ def _remove(clients: Clients, item: Item, receipt: Receipt) -> None:
 
 
 def _stop_job(clients: Clients, item: Item) -> str:
-    clients.bedrock.stop_model_customization_job(jobIdentifier=item.identifier)
+    bedrock = clients.bedrock
+    bedrock.stop_model_customization_job(jobIdentifier=item.identifier)
+    status = _status_when_stopped(lambda: bedrock.get_model_customization_job(jobIdentifier=item.identifier))
+    if status == "Completed":
+        raise OutcropError("it completed before it stopped, and made its model: clean up again")
+    return f"{status} (its record stays)"
+
+
+def _stop_invocation_job(clients: Clients, item: Item) -> str:
+    bedrock = clients.bedrock
+    bedrock.stop_model_invocation_job(jobIdentifier=item.identifier)
+    status = _status_when_stopped(lambda: bedrock.get_model_invocation_job(jobIdentifier=item.identifier))
+    return f"{status} (its record and its output stay)"
+
+
+def _status_when_stopped(get: Callable[[], dict[str, Any]]) -> str:
     ends = time.monotonic() + STOP_WAIT_S
     while time.monotonic() < ends:
-        status = clients.bedrock.get_model_customization_job(jobIdentifier=item.identifier)["status"]
-        if status == "Completed":
-            raise OutcropError("it completed before it stopped, and made its model: clean up again")
+        status: str = get()["status"]
         if status != "Stopping":
-            return f"{status} (its record stays)"
+            return status
         time.sleep(STOP_POLL_S)
     raise OutcropError(f"it is still Stopping after {STOP_WAIT_S:.0f} s")
 
@@ -136,6 +149,7 @@ def _schedule_key(clients: Clients, item: Item) -> str:
 
 _REMOVERS: dict[Kind, Callable[[Clients, Item], str]] = {
     Kind.JOB: _stop_job,
+    Kind.INVOCATION_JOB: _stop_invocation_job,
     Kind.DEPLOYMENT: _delete_deployment,
     Kind.THROUGHPUT: _delete_throughput,
     Kind.MODEL: _delete_model,

@@ -1,6 +1,14 @@
 """Bedrock's control plane: what each operation means. Knows nothing of HTTP, and makes no gradient step."""
 
-from outcrop.services.bedrock import customization, deploying, foundation, models, provisioning, tagging
+from outcrop.services.bedrock import (
+    customization,
+    deploying,
+    foundation,
+    invocation_jobs,
+    models,
+    provisioning,
+    tagging,
+)
 from outcrop.services.call import Operation
 
 OPERATIONS: dict[str, Operation] = {
@@ -9,5 +17,6 @@ OPERATIONS: dict[str, Operation] = {
     **models.OPERATIONS,
     **provisioning.OPERATIONS,
     **deploying.OPERATIONS,
+    **invocation_jobs.OPERATIONS,
     **tagging.OPERATIONS,
 }

@@ -10,7 +10,7 @@ from outcrop.services.bedrock.bases import custom_model_unknown
 from outcrop.services.bedrock.paging import answered, page_of
 from outcrop.services.bedrock.present import metrics, present
 from outcrop.services.call import Call, Operation
-from outcrop.store import deployments, jobs, models, tags, throughput
+from outcrop.store import deployments, invocation_jobs, jobs, models, tags, throughput
 
 
 def get_custom_model(call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -61,6 +61,7 @@ def _refuse_in_use(connection: sa.Connection, model: models.CustomModel) -> None
         "provisioned throughput": throughput.names_using(connection, model.id),
         "deployment": deployments.names_using(connection, model.id),
         "customization job": jobs.names_continuing(connection, model.id),
+        "model invocation job": invocation_jobs.names_asking(connection, model.id),
     }
     named = [f"{kind} {name}" for kind, names in users.items() for name in names]
     if named:

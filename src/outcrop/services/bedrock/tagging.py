@@ -7,11 +7,12 @@ import sqlalchemy as sa
 
 from outcrop.domain.errors import ResourceNotFoundException, TooManyTagsException, ValidationException
 from outcrop.services.call import Call, Operation
-from outcrop.store import deployments, jobs, models, tags, throughput
+from outcrop.store import deployments, invocation_jobs, jobs, models, tags, throughput
 
 TAGS_LIMIT = 50
 _FINDERS = {
     "model-customization-job": jobs.find,
+    "model-invocation-job": invocation_jobs.find,
     "custom-model": models.find,
     "provisioned-model": throughput.find,
     "custom-model-deployment": deployments.find,

@@ -21,15 +21,8 @@ async def converse(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     watch = Stopwatch()
     served, ask = await _asked(call, request)
     answer = await ask_whole(call, served, ask)
-    message = {"role": "assistant", "content": [{"text": answer.text}]}
     headers = {**usage_headers(answer, watch.elapsed_ms()), **model_header(served)}
-    return {
-        "output": {"message": message},
-        **_ending(served, answer, request),
-        "usage": _usage(answer),
-        "metrics": {"latencyMs": watch.elapsed_ms()},
-        "ResponseHeaders": headers,
-    }
+    return {**answered(served, answer, request, watch.elapsed_ms()), "ResponseHeaders": headers}
 
 
 async def converse_stream(call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -40,11 +33,31 @@ async def converse_stream(call: Call, request: dict[str, Any]) -> dict[str, Any]
     return {"stream": _events(streamed, served, request, watch), "ResponseHeaders": model_header(served)}
 
 
-async def _asked(call: Call, request: dict[str, Any]) -> tuple[Served, Ask]:
+def refuse_what_cannot_be_answered(request: dict[str, Any]) -> None:
+    """What is wrong with a request whatever model it is for. Raises ValidationException."""
     refuse_what_is_not_served(request)
     check_pointers(request.get("additionalModelResponseFieldPaths") or [])
+
+
+def asked(served: Served, request: dict[str, Any]) -> Ask:
+    """What a request asks of a model. Raises ValidationException."""
+    return parse_converse(request, served.family.name, served.model.context_tokens)
+
+
+def answered(served: Served, answer: Answer, request: dict[str, Any], latency_ms: int) -> dict[str, Any]:
+    """The members of Converse's answer."""
+    return {
+        "output": {"message": {"role": "assistant", "content": [{"text": answer.text}]}},
+        **_ending(served, answer, request),
+        "usage": _usage(answer),
+        "metrics": {"latencyMs": latency_ms},
+    }
+
+
+async def _asked(call: Call, request: dict[str, Any]) -> tuple[Served, Ask]:
+    refuse_what_cannot_be_answered(request)
     served = await asyncio.to_thread(find_served, call, request["modelId"])
-    return served, parse_converse(request, served.family.name, served.model.context_tokens)
+    return served, asked(served, request)
 
 
 async def _events(

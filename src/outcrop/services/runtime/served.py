@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from outcrop.domain import arn as arns
 from outcrop.domain.errors import ModelNotReadyException, ResourceNotFoundException, ValidationException
 from outcrop.families import Catalogue, Checkpoint, Family, FoundationModel, family_of
@@ -13,6 +15,14 @@ from outcrop.store.models import CustomModel, Servable
 
 BASE = "base"  # the engine's name for the checkpoint's own weights
 ANSWERING = frozenset({"Active", "InService", "Updating"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an identifier counts."""
+
+    region: str
+    account: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +42,7 @@ def find_served(call: Call, identifier: str) -> Served:
     catalogue = Catalogue.load(call.ground.settings.catalogue_file)
     foundation = _foundation(call, identifier, catalogue)
     if foundation is not None:
-        _check_region(call, identifier)
+        _check_region(call.region, identifier)
         _check_on_demand(foundation)
         return _base(foundation, catalogue)
     with call.ground.database.read() as connection:
@@ -40,16 +50,38 @@ def find_served(call: Call, identifier: str) -> Served:
     if found is None:
         raise ResourceNotFoundException(f"There is no model {identifier} in this account and Region.")
     _check_status(found, identifier)
-    root = catalogue.find_model(found.foundation_model_id)
-    if root is None:
-        raise ResourceNotFoundException(f"The foundation model {found.foundation_model_id} is no longer served.")
+    root = _root(catalogue, found.foundation_model_id)
     return _base(root, catalogue) if found.model is None else _custom(root, found.model, catalogue)
+
+
+def find_batched(connection: sa.Connection, catalogue: Catalogue, place: Place, identifier: str) -> Served:
+    """The model behind a batch job's identifier: a foundation model or its profile, or a custom model by its own ARN.
+
+    A custom model needs no provisioned throughput here; `engine_model` is its id. Raises the same Faults.
+    """
+    profiled = model_id_of(identifier, place.account)
+    foundation = catalogue.find_model(identifier) or (catalogue.find_model(profiled) if profiled is not None else None)
+    if foundation is not None:
+        _check_region(place.region, identifier)
+        _check_on_demand(foundation)
+        return _base(foundation, catalogue)
+    custom = models.find(connection, place.region, place.account, identifier)
+    if custom is None:
+        raise ResourceNotFoundException(f"There is no model {identifier} in this account and Region.")
+    return _custom(_root(catalogue, custom.base_model_id), custom, catalogue)
 
 
 def _foundation(call: Call, identifier: str, catalogue: Catalogue) -> FoundationModel | None:
     """The foundation model of an id or ARN, its own or an inference profile's."""
     profiled = model_id_of(identifier, call.principal.account)
     return catalogue.find_model(identifier) or (catalogue.find_model(profiled) if profiled is not None else None)
+
+
+def _root(catalogue: Catalogue, foundation_model_id: str) -> FoundationModel:
+    root = catalogue.find_model(foundation_model_id)
+    if root is None:
+        raise ResourceNotFoundException(f"The foundation model {foundation_model_id} is no longer served.")
+    return root
 
 
 def _base(model: FoundationModel, catalogue: Catalogue) -> Served:
@@ -90,10 +122,10 @@ def _refuse_custom_model_arn(identifier: str) -> None:
         )
 
 
-def _check_region(call: Call, identifier: str) -> None:
+def _check_region(region: str, identifier: str) -> None:
     arn = arns.parse(identifier)
-    if arn is not None and arn.region != call.region:
-        raise ValidationException(f"The provided model identifier is invalid: this is {call.region}, not {arn.region}.")
+    if arn is not None and arn.region != region:
+        raise ValidationException(f"The provided model identifier is invalid: this is {region}, not {arn.region}.")
 
 
 def _check_on_demand(model: FoundationModel) -> None:

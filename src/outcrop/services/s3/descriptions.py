@@ -44,11 +44,18 @@ def described(record: ObjectRecord) -> dict[str, Any]:
         "ETag": quoted(record.etag),
         "LastModified": in_seconds(record.modified_at),
         "Metadata": dict(record.description.metadata),
-        "ServerSideEncryption": ENCRYPTION,
+        **encryption(record),
     }
     if record.description.tags:
         said["TagCount"] = len(record.description.tags)
     return said
+
+
+def encryption(record: ObjectRecord) -> dict[str, Any]:
+    """The members that say under which key an object lies."""
+    if record.encryption is None:
+        return {"ServerSideEncryption": ENCRYPTION}
+    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": record.encryption.key_arn}
 
 
 def in_seconds(moment: datetime) -> datetime:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from outcrop.domain.errors import Fault
 from outcrop.services.call import Call, Ground
 from outcrop.store.buckets import Bucket, Buckets, no_such_bucket
+from outcrop.store.keys import Keys
 from outcrop.store.object_key import object_key
 from outcrop.store.objects import ObjectRecord, Objects
 from outcrop.store.uploads import Uploads
@@ -26,7 +27,8 @@ def buckets(call: Call) -> Buckets:
 @lru_cache(maxsize=4)
 def _objects(ground: Ground) -> Objects:
     key = object_key(ground.database, ground.master_key)
-    return Objects(ground.database, ground.settings.objects_folder, key, ground.clock)
+    keys = Keys(ground.database, ground.master_key)
+    return Objects(ground.database, ground.settings.objects_folder, key, ground.clock, keys)
 
 
 def objects(call: Call) -> Objects:
