@@ -14,12 +14,14 @@ from outcrop.inference.cache import Cache
 from outcrop.inference.compiled import CompiledNetwork
 from outcrop.inference.models import Network
 from outcrop.inference.network import TorchNetwork
+from outcrop.inference.panels import rounded, whole
 from outcrop.inference.places import Patched, Place
 from outcrop.modeling.config import LlamaConfig
 from outcrop.modeling.weights import read_tensors
 
 CPU = torch.device("cpu")
 ROWS, LENGTH = 24, 64
+GROUP = 64  # inputs that share a scale: decoder.cpp's own
 
 pytestmark = pytest.mark.skipif(compiled.library() is None, reason="there is no C++ compiler")
 
@@ -83,3 +85,17 @@ def test_company_and_pieces_change_no_bit(
     beside = run(fast, config, [[*company, Place(1, 0, 30)], [Place(0, 19, 1), Place(1, 30, 1)]], adapter)
     assert torch.equal(alone[-1], pieces[-1])
     assert torch.equal(alone[-1], beside[-1])
+
+
+def test_eight_bits_are_what_their_scales_say(fast: CompiledNetwork, checkpoint: Path, config: LlamaConfig) -> None:
+    tensors = read_tensors(checkpoint)
+    assert tensors["lm_head.weight"].shape[0] == config.vocabulary_size
+    left = {
+        name: whole(*rounded(tensor, GROUP), GROUP) if "proj" in name or "lm_head" in name else tensor
+        for name, tensor in tensors.items()
+    }
+    steps = [[Place(row, 0, 9 + row) for row in range(0, ROWS, 2)]]
+    found = run(CompiledNetwork(config, tensors, eight_bits=True), config, steps, None)
+    wanted = run(TorchNetwork(config, left, CPU), config, steps, None)
+    torch.testing.assert_close(found, wanted, atol=2e-4, rtol=2e-4)
+    assert not torch.allclose(found, run(fast, config, steps, None), atol=1e-3)
