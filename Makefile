@@ -25,6 +25,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/control_plane.py --quick
 	$(BIN)/python benchmarks/dataset_check.py --quick
 	$(BIN)/python benchmarks/training.py --quick
+	$(BIN)/python benchmarks/serving.py --quick
 
 docs: $(READY)
 	$(BIN)/python -m outcrop.cli.reference docs/reference

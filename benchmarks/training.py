@@ -29,9 +29,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from environments import LLAMA_FACTORY, TRL, python_of
 from training_peers import ceiling
 from training_peers.checkpoint import LORA, Shape
-from training_peers.environments import LLAMA_FACTORY, TRL, python_of
 from training_peers.material import Material, make
 from training_peers.measuring import (
     Measured,

@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from environments import TORCH, TRL
 from training_peers.checkpoint import Shape
-from training_peers.environments import TORCH, TRL
 from training_peers.material import Material, make_from_sources
 from training_peers.measuring import require_equal_work
 from training_peers.programs import Cell, Outcrop, Step, Trl

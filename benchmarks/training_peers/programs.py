@@ -9,12 +9,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
+from environments import LLAMA_FACTORY, TRL, python_of
+
 from outcrop.domain.plan import Objective, TrainingPlan
 from outcrop.sealed import SealedWriter, new_key
 from outcrop.text import write_rows
 from outcrop.training.order import epoch_order
 from training_peers.checkpoint import LORA, SEED
-from training_peers.environments import LLAMA_FACTORY, TRL, python_of
 from training_peers.material import Material
 from training_peers.watching import Command, Watched
 

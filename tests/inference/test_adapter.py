@@ -10,13 +10,15 @@ from safetensors.torch import save_file
 from outcrop.domain.errors import SettingsError
 from outcrop.domain.plan import ALL_LINEAR, LoraPlan
 from outcrop.inference.adapter import Adapter
-from outcrop.inference.attention import Place, SpanAttention
 from outcrop.inference.cache import Cache
-from outcrop.inference.network import Network, Patched
+from outcrop.inference.models import load_network
+from outcrop.inference.network import TorchNetwork
+from outcrop.inference.places import Patched, Place
 from outcrop.modeling import lora
 from outcrop.modeling.config import LlamaConfig
 from outcrop.modeling.llama import Llama
 from outcrop.modeling.packed import Packed
+from outcrop.modeling.weights import read_tensors
 
 CPU = torch.device("cpu")
 
@@ -43,16 +45,15 @@ def test_the_engine_computes_the_trained_models_logits(
 ) -> None:
     model = trained(checkpoint, LoraPlan(rank=3, alpha=5, targets=targets), tmp_path)
     config = LlamaConfig.load(checkpoint)
-    network, adapter = Network.load(checkpoint, config, CPU), Adapter.load(tmp_path, config, CPU)
-    tokens = torch.arange(5, 25)
-    cache = Cache(config, 64, CPU)
-    cache.prepare((), 1, len(tokens))
-    attention = SpanAttention(cache, [Place(0, 0, len(tokens))], CPU)
+    adapter, tokens = Adapter.load(tmp_path, config, CPU), list(range(5, 25))
     with torch.inference_mode():
-        patched = [Patched(0, len(tokens), adapter)]
-        logits = network.logits(network.forward(tokens, attention.positions, attention, patched))
-        wanted = model(Packed.of([tokens]))
-    torch.testing.assert_close(logits, wanted, atol=1e-4, rtol=1e-4)
+        wanted = model(Packed.of([torch.tensor(tokens)]))
+        for network in (load_network(checkpoint, config, CPU), TorchNetwork(config, read_tensors(checkpoint), CPU)):
+            cache = Cache(config, 64, CPU)
+            cache.prepare((), 1, len(tokens))
+            patched = [Patched(0, len(tokens), network.fit(adapter))]
+            logits = network.logits(network.forward(tokens, [Place(0, 0, len(tokens))], cache, patched))
+            torch.testing.assert_close(logits, wanted, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

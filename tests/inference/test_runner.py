@@ -62,7 +62,7 @@ def run_staggered(scheduler: Scheduler, runner: Runner, answers: list[Answer], g
 def parts(checkpoint: Path, rows: int = 6, cache_tokens: int = 2048, prefill: int = 32) -> tuple[Scheduler, Runner]:
     config = LlamaConfig.load(checkpoint)
     limits = Limits(rows=rows, cache_tokens=cache_tokens, context_tokens=config.context_tokens, prefill_tokens=prefill)
-    return Scheduler(limits, frozenset()), Runner(Cache(config, cache_tokens, CPU), CPU)
+    return Scheduler(limits, frozenset()), Runner(Cache(config, cache_tokens, CPU))
 
 
 @pytest.mark.parametrize(("rows", "cache_tokens"), [(6, 2048), (3, 400), (1, 192)])
@@ -146,7 +146,7 @@ def test_the_cache_stays_within_its_budget(checkpoint: Path, models: Models) -> 
     config = LlamaConfig.load(checkpoint)
     cache = Cache(config, 400, CPU)
     scheduler, _ = parts(checkpoint, rows=8, cache_tokens=400)
-    runner, largest = Runner(cache, CPU), 0
+    runner, largest = Runner(cache), 0
     for at in range(8):
         scheduler.submit(asked(models, "base", ragged_prompt(at, 10 + 12 * at), Sampling(max_tokens=40, seed=at)))
     while (step := scheduler.decide()) is not None:

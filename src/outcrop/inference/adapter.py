@@ -24,11 +24,22 @@ UNSERVED = {"use_dora": False, "modules_to_save": None, "bias": "none", "fan_in_
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One projection's block of `widen`: ranks and columns, each from a first to before a last."""
+
+    rank: int
+    rank_stop: int
+    column: int
+    column_stop: int
+
+
+@dataclass(frozen=True, slots=True)
 class Patch:
     """What an adapter adds to one fused layer: `inputs @ narrow @ widen`. The scale is in `widen`."""
 
     narrow: Tensor  # [inputs, ranks]
-    widen: Tensor  # [ranks, outputs], a block for each projection
+    widen: Tensor  # [ranks, outputs], zero but for the parts
+    parts: tuple[Part, ...]
 
     def add_to(self, outputs: Tensor, inputs: Tensor) -> None:
         """Add the update in place."""
@@ -113,14 +124,16 @@ def _patch(
         _check_shape(pair, inputs, width)
     narrow = torch.cat([pair[0] for pair in pairs if pair is not None]).t().contiguous()
     widen = torch.zeros(narrow.shape[1], sum(outputs))
+    parts = []
     rank = column = 0
     for pair, width in zip(pairs, outputs, strict=True):
         if pair is not None:
             b = pair[1]
             widen[rank : rank + b.shape[1], column : column + width] = b.t() * scale
+            parts.append(Part(rank, rank + b.shape[1], column, column + width))
             rank += b.shape[1]
         column += width
-    return Patch(narrow.to(device), widen.to(device))
+    return Patch(narrow.to(device), widen.to(device), tuple(parts))
 
 
 def _check_shape(pair: tuple[Tensor, Tensor] | None, inputs: int, width: int) -> None:

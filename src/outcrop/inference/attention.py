@@ -11,15 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from outcrop.inference.cache import Cache
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a span's tokens live: cache row, first position, count."""
-
-    row: int
-    start: int
-    count: int
+from outcrop.inference.places import Place
 
 
 class SpanAttention:

@@ -37,7 +37,7 @@ def _llama(checkpoint: Path, device: torch.device, rows: int, cache_bytes: int) 
     cache_tokens = cache_bytes // bytes_a_token(config)
     config = replace(config, context_tokens=min(config.context_tokens, cache_tokens))
     return Loaded(
-        doer=Runner(Cache(config, cache_tokens, device), device),
+        doer=Runner(Cache(config, cache_tokens, device)),
         models=Models(checkpoint, config, device),
         limits=Limits(rows=rows, cache_tokens=cache_tokens, context_tokens=config.context_tokens),
     )

@@ -1,34 +1,24 @@
 """The forward pass over tokens of many answers at once. Knows tensors and weights; nothing of requests or text.
 
 Tokens of all answers lie flat, one after the other: the linear layers do not care whose they are. What differs between
-answers comes in from outside: attention as a function, adapters as patches on slices of the tokens.
+answers comes in from outside: where each token stands, and adapters as patches on slices of the tokens. This is the
+general path, on any device; `compiled.py` is the fast one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from outcrop.domain.errors import SettingsError
 from outcrop.inference.adapter import Adapter
+from outcrop.inference.attention import SpanAttention
+from outcrop.inference.cache import Cache
+from outcrop.inference.places import Patched, Place
 from outcrop.modeling.config import LlamaConfig
 from outcrop.modeling.rope import rope_table, turn
-from outcrop.modeling.weights import fuse, read_tensors
-
-Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
-"""(layer, query [tokens, heads, size], key and value [tokens, kv heads, size]) -> [tokens, heads * size]."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patched:
-    """The tokens from `start` to before `stop` run through an adapter."""
-
-    start: int
-    stop: int
-    adapter: Adapter
+from outcrop.modeling.weights import fuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +33,7 @@ class Layer:
     down: Tensor
 
 
-class Network:
+class TorchNetwork:
     """One set of whole weights."""
 
     def __init__(self, config: LlamaConfig, tensors: dict[str, Tensor], device: torch.device) -> None:
@@ -56,18 +46,17 @@ class Network:
         self._head = self._embedding if config.tied else weights["lm_head.weight"]
         self._angles = rope_table(config, config.context_tokens).to(device)
 
-    @staticmethod
-    def load(folder: Path, config: LlamaConfig, device: torch.device) -> "Network":
-        """The checkpoint in `folder`, in float32 whatever it is stored in. Raises SettingsError where one lacks."""
-        try:
-            return Network(config, read_tensors(folder), device)
-        except KeyError as error:
-            raise SettingsError(f"The checkpoint {folder} has no tensor {error.args[0]}.") from error
+    def fit(self, adapter: Adapter) -> Adapter:
+        """The adapter as `forward` takes it."""
+        return adapter
 
-    def forward(self, tokens: Tensor, positions: Tensor, attend: Attend, patched: Sequence[Patched]) -> Tensor:
-        """Hidden states [tokens, hidden] before the last norm."""
-        cosine, sine = self._angles[:, positions, None]  # [tokens, 1, size / 2]
-        states = F.embedding(tokens, self._embedding)
+    def forward(
+        self, tokens: Sequence[int], places: Sequence[Place], cache: Cache, patched: Sequence[Patched[Adapter]]
+    ) -> Tensor:
+        """Hidden states [tokens, hidden] before the last norm; keys and values are in the cache then."""
+        attend = SpanAttention(cache, places, self.device)
+        cosine, sine = self._angles[:, attend.positions, None]  # [tokens, 1, size / 2]
+        states = F.embedding(torch.tensor(tokens, device=self.device), self._embedding)
         for number, layer in enumerate(self._layers):
             linear = _Linear(number, patched)
             inputs = self._normed(states, layer.attention_norm)
@@ -96,7 +85,7 @@ class Network:
 class _Linear:
     """One layer's linear maps, each with the adapters' updates on the tokens that they are for."""
 
-    def __init__(self, layer: int, patched: Sequence[Patched]) -> None:
+    def __init__(self, layer: int, patched: Sequence[Patched[Adapter]]) -> None:
         self._layer = layer
         self._patched = patched
 

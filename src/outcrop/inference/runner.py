@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
 import torch
 
-from outcrop.inference.attention import Place, SpanAttention
 from outcrop.inference.cache import Cache
-from outcrop.inference.models import Model
-from outcrop.inference.network import Network, Patched
+from outcrop.inference.models import Model, Network
+from outcrop.inference.places import Patched, Place
 from outcrop.inference.sampler import choose
 from outcrop.inference.scheduler import Span, Step
 from outcrop.inference.scoring import score
@@ -17,9 +17,8 @@ from outcrop.inference.scoring import score
 class Runner:
     """Runs steps against one cache. Spans of models that share weights run in one forward pass."""
 
-    def __init__(self, cache: Cache, device: torch.device) -> None:
+    def __init__(self, cache: Cache) -> None:
         self._cache = cache
-        self._device = device
 
     @torch.inference_mode()
     def do(self, step: Step) -> list[int]:
@@ -33,9 +32,8 @@ class Runner:
 
     def _run(self, network: Network, spans: Sequence[Span]) -> list[int]:
         places = [Place(span.answer.row, span.start, len(span.tokens)) for span in spans]
-        attention = SpanAttention(self._cache, places, self._device)
-        tokens = torch.tensor([token for span in spans for token in span.tokens], device=self._device)
-        states = network.forward(tokens, attention.positions, attention, _patched(spans))
+        tokens = [token for span in spans for token in span.tokens]
+        states = network.forward(tokens, places, self._cache, _patched(spans))
         _score_prompts(network, states, spans)
         choosing = [span for span in spans if span.chooses]
         if not choosing:
@@ -62,7 +60,7 @@ def _by_weights(spans: Sequence[Span]) -> dict[Network, list[Span]]:
     return groups
 
 
-def _patched(spans: Sequence[Span]) -> list[Patched]:
+def _patched(spans: Sequence[Span]) -> list[Patched[Any]]:
     """The slices of the flat tokens that an adapter is for."""
     found, at = [], 0
     for model, group in groupby(spans, _model):

