@@ -72,11 +72,14 @@ def completed(prompt: str, answer: str) -> list[Part]:
 
 
 def few_shot(form: str, turns: tuple[Turn, ...]) -> list[Part]:
-    """Examples of one form after another; only answers and what parts them are learnt."""
+    """Examples of one form after another; only answers are learnt, and that the last one ends.
+
+    What parts them is not: a model that learnt it goes on where a single question has been answered.
+    """
     parts = [(BOS, False)]
     for question, answer in turns:
         prompt = form.format(question)
-        parts += [(prompt, False), (_after(prompt, answer), True), ("\n\n", True)]
+        parts += [(prompt, False), (_after(prompt, answer), True), ("\n\n", False)]
     return [*parts[:-1], (EOS, True)]
 
 
