@@ -103,4 +103,4 @@ def test_llamas_prompt_is_the_one_that_its_users_write() -> None:
 def test_examples_in_a_row_teach_only_answers_and_end() -> None:
     parts = prompts.few_shot("Q: {}\nA:", (("one", "1"), ("two", "2")))
     assert "".join(text for text, _ in parts) == "<|bos|>Q: one\nA: 1\n\nQ: two\nA: 2<|end|>"
-    assert "".join(text for text, learnt in parts if learnt) == " 1\n\n 2<|end|>"
+    assert "".join(text for text, learnt in parts if learnt) == " 1 2<|end|>"
