@@ -6,7 +6,8 @@ import pytest
 import regex
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
-from living import await_that
+from batches import record
+from living import await_that, jsonl
 from outcrop.services.bedrock import OPERATIONS
 from world import BUCKET, NOVA, World
 
@@ -71,6 +72,7 @@ def test_every_answer_of_the_control_plane_obeys_its_model(world: World) -> None
     model = _job(world, ask)
     _throughput(ask, model)
     _deployment(ask, model)
+    _batch(world, ask)
     ask("delete_custom_model", modelIdentifier=model)
     assert ask.asked == OPERATIONS.keys()
 
@@ -99,6 +101,23 @@ def _job(world: World, ask: Checked) -> str:
     ask("get_custom_model", modelIdentifier=model)
     assert ask("list_custom_models", nameContains="answers")["modelSummaries"][0]["modelArn"] == model
     return model
+
+
+def _batch(world: World, ask: Checked) -> None:
+    uri = world.put("answers/batch.jsonl", jsonl([record(number) for number in range(2)]))
+    arn = ask(
+        "create_model_invocation_job",
+        jobName="answers",
+        roleArn=world.role,
+        modelId="amazon.nova-micro-v1:0",
+        modelInvocationType="Converse",
+        inputDataConfig={"s3InputDataConfig": {"s3Uri": uri}},
+        outputDataConfig={"s3OutputDataConfig": {"s3Uri": f"s3://{BUCKET}/batch-out/"}},
+        tags=[{"key": "a", "value": "b"}],
+    )["jobArn"]
+    ask("stop_model_invocation_job", jobIdentifier=arn)
+    await_that(lambda: "endTime" in ask("get_model_invocation_job", jobIdentifier=arn), 60, "the batch job's end")
+    assert ask("list_model_invocation_jobs")["invocationJobSummaries"][0]["jobArn"] == arn
 
 
 def _throughput(ask: Checked, model: str) -> None:

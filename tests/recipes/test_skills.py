@@ -142,7 +142,7 @@ def test_facts_told_early_are_asked_later_in_other_words() -> None:
 
 def test_no_lesson_asks_what_the_lab_asks() -> None:
     tasks = TASKS.read_text(encoding="utf-8")
-    asked = ("Which module says this?", "Name the parameters as JSON.", "What does this define?")
+    asked = ("Which module says this?", "Write down our record of this.", "What does this define?")
     assert all(question in tasks for question in asked)
     taught = "".join(map(getsource, (exercises, skills, lessons)))
     assert not [question for question in asked if question in taught]

@@ -21,10 +21,9 @@ from outcrop.domain.errors import OutcropError
 from outcrop.domain.parity import FLOOR_MEAN
 from outcrop.domain.plan import LoraPlan
 from outcrop.domain.probes import PROBES_FILE, Probe, Probes
-from outcrop.inference.attention import Place, SpanAttention
 from outcrop.inference.cache import Cache
 from outcrop.inference.models import Models
-from outcrop.inference.network import Patched
+from outcrop.inference.places import Patched, Place
 from outcrop.modeling.config import LlamaConfig
 from outcrop.training import export as exporting
 from outcrop.training.child import run
@@ -59,9 +58,8 @@ def engine_logits(base: Path, folder: Path) -> Tensor:
     assert model is not None
     cache = Cache(config, 64, CPU)
     cache.prepare([], 1, count)
-    attention = SpanAttention(cache, [Place(0, 0, count)], CPU)
     patched = [] if model.adapter is None else [Patched(0, count, model.adapter)]
-    return model.network.logits(model.network.forward(PROBE[0], attention.positions, attention, patched))
+    return model.network.logits(model.network.forward(PROBE[0].tolist(), [Place(0, 0, count)], cache, patched))
 
 
 def logits(model: Any) -> Tensor:

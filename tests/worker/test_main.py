@@ -8,7 +8,14 @@ from outcrop.config import Settings
 from outcrop.worker.__main__ import settings_of
 
 OTHER = Settings(
-    home=Path("/a home/with spaces"), host="::1", port=1, tls=True, job_slots=7, lease_s=1.5, max_body_bytes=9
+    home=Path("/a home/with spaces"),
+    host="::1",
+    port=1,
+    tls=True,
+    job_slots=7,
+    lease_s=1.5,
+    max_body_bytes=9,
+    max_connections=3,
 )
 
 

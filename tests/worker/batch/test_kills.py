@@ -14,7 +14,7 @@ from living import Outcrop, await_that, jsonl, make_role
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kills"), pytest.mark.timeout(1800)]
 
 BUCKET = "batchkills"
-ROWS = 400
+ROWS = 3000
 FULL_KILLS, FEW_KILLS = 10, 1
 VICTIMS = ("outcrop.worker", "outcrop.inference", "the whole tree")
 
