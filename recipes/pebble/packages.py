@@ -77,13 +77,13 @@ def packages(left_out: frozenset[str], constraints: Path = CONSTRAINTS) -> Itera
             found = distribution(line.split("==")[0].strip())
         except (PackageNotFoundError, ValueError):
             continue
-        licence = licence_of(found.metadata)  # type: ignore[arg-type]
+        licence = licence_of(found.metadata)  # type: ignore[arg-type]  # it is an email.message.Message
         if licence:
             yield Package(
                 name=found.metadata["Name"],
                 version=found.version,
                 licence=licence,
-                readme=str(found.metadata.get_payload() or ""),  # type: ignore[attr-defined]
+                readme=str(found.metadata.get_payload() or ""),  # type: ignore[attr-defined]  # the same
                 left_out=left_out,
             )
 
