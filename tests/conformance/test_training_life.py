@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from living import await_that
-from world import COLOURS, World, refused
+from world import BUCKET, COLOURS, World, refused
 
 pytestmark = [pytest.mark.xdist_group("conformance"), pytest.mark.slow]
 
@@ -16,17 +16,29 @@ def bedrock(world: World) -> Any:
 
 
 @pytest.fixture(scope="module")
-def children(world: World, nova_model: str, full_model: str) -> list[str]:
+def parent(world: World) -> str:
+    """The ARN of an adapter of this module's own: it is deleted in the end."""
+    return world.taught("parent", validationDataConfig={"validators": [{"s3Uri": f"s3://{BUCKET}/nova.jsonl"}]})
+
+
+@pytest.fixture(scope="module")
+def full_model(world: World) -> str:
+    """The same, every weight trained."""
+    return world.taught("full", hyperParameters={"epochCount": "3", "outcrop.method": "full"})
+
+
+@pytest.fixture(scope="module")
+def children(world: World, parent: str, full_model: str) -> list[str]:
     """Two models trained on: from an adapter by its ARN, with another rank, and from whole weights by their name."""
-    world.queue("higher", baseModelIdentifier=nova_model, hyperParameters={"epochCount": "1", "outcrop.loraRank": "24"})
+    world.queue("higher", baseModelIdentifier=parent, hyperParameters={"epochCount": "1", "outcrop.loraRank": "24"})
     world.queue("adapted", baseModelIdentifier="full-model", hyperParameters={"epochCount": "1"})
     return [world.model_of(name) for name in ("higher", "adapted")]
 
 
 @pytest.fixture(scope="module")
-def provisioned(bedrock: Any, nova_model: str) -> str:
+def provisioned(bedrock: Any, parent: str) -> str:
     """Throughput that serves the parent."""
-    asked = {"modelUnits": 1, "provisionedModelName": "moves", "modelId": nova_model}
+    asked = {"modelUnits": 1, "provisionedModelName": "moves", "modelId": parent}
     arn: str = bedrock.create_provisioned_model_throughput(**asked)["provisionedModelArn"]
     in_service(bedrock, arn)
     return arn
@@ -54,9 +66,9 @@ def test_whole_weights_are_trained_provisioned_and_answer(world: World, provisio
 
 
 def test_a_child_has_its_parents_base_and_counts_as_it(
-    world: World, bedrock: Any, provisioned: str, children: list[str], nova_model: str
+    world: World, bedrock: Any, provisioned: str, children: list[str], parent: str
 ) -> None:
-    base = bedrock.get_custom_model(modelIdentifier=nova_model)["baseModelArn"]
+    base = bedrock.get_custom_model(modelIdentifier=parent)["baseModelArn"]
     for child in children:
         assert bedrock.get_custom_model(modelIdentifier=child)["baseModelArn"] == base
         bedrock.update_provisioned_model_throughput(provisionedModelId=provisioned, desiredModelId=child)
@@ -65,13 +77,13 @@ def test_a_child_has_its_parents_base_and_counts_as_it(
 
 
 def test_children_answer_when_their_parents_are_gone(
-    world: World, bedrock: Any, provisioned: str, children: list[str], nova_model: str, full_model: str
+    world: World, bedrock: Any, provisioned: str, children: list[str], parent: str, full_model: str
 ) -> None:
     higher, adapted = children
     bedrock.update_provisioned_model_throughput(provisionedModelId=provisioned, desiredModelId=adapted)
     in_service(bedrock, provisioned)
-    for parent in (nova_model, full_model):
-        bedrock.delete_custom_model(modelIdentifier=parent)
+    for taught in (parent, full_model):
+        bedrock.delete_custom_model(modelIdentifier=taught)
     for child in (higher, adapted):
         bedrock.update_provisioned_model_throughput(provisionedModelId=provisioned, desiredModelId=child)
         in_service(bedrock, provisioned)
