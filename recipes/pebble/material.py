@@ -23,7 +23,7 @@ __all__ = ["Corpus", "Material", "Row", "read_corpus"]
 
 # Shares of the tokens seen: text, so that it writes sentences; lessons, so that it can be taught; and repetitions of
 # random tokens, without which copying comes late.
-TEXT_SHARE, LESSON_SHARE, REPETITION_SHARE = 0.62, 0.30, 0.08
+TEXT_SHARE, LESSON_SHARE, REPETITION_SHARE = 0.72, 0.23, 0.05
 # Mostly short pieces, since attention's cost grows with length; some long ones, so that far positions are known.
 PIECE_TOKENS, LONG_PIECE_TOKENS, LONG_SHARE = 160, 512, 0.25
 # A lesson longer than this is left out: it would not fit a piece.
