@@ -143,14 +143,19 @@ def read_corpus(every: int = 1, python_docs: Path | None = None) -> Corpus:
     folder = documentation.DEFAULT_FOLDER if python_docs is None else python_docs
     read = list(islice(packages.packages(held_out), 0, None, every))
     found, code = _library(held_out, every)
-    of_packages = [one for package in read for one in islice(packages.docstrings(package), 0, None, every)]
+    of_packages = [one for package in read for one in packages.docstrings(package, every)]
     prose: dict[str, list[str]] = {
         LIBRARY.name: [one.docstring for one in found],
         DOCUMENTATION.name: _documentation(folder, held_out, every),
         TOPICS.name: sources.topics()[::every],
         PACKAGES.name: [one.docstring for one in of_packages],
         READMES.name: [packages.readme(package) for package in read],
-        SERVICES.name: [text for package in read if package.name == "botocore" for text in _services(package, every)],
+        SERVICES.name: [
+            text
+            for package in read
+            if package.name == "botocore"
+            for text in packages.service_documentation(package, every)
+        ],
     }
     unsaid = _Unsaid(held_out)
     kept = {**unsaid.of(prose), **unsaid.of({CODE.name: code})}
@@ -194,10 +199,6 @@ def _nameless(module: str, docstring: str) -> Documented:
 def _documentation(folder: Path, held_out: frozenset[str], every: int) -> list[str]:
     documents = islice(documentation.documents(folder, held_out), 0, None, every)
     return [passage for _, text in documents for passage in documentation.passages(text)]
-
-
-def _services(package: Package, every: int) -> Iterator[str]:
-    return islice(packages.service_documentation(package), 0, None, every)
 
 
 class _Unsaid:
