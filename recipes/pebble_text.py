@@ -220,7 +220,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="threads, one a core")
     parser.add_argument("--batch-tokens", type=int, default=4096, help="tokens a step")
-    parser.add_argument("--peak", type=float, default=3e-3, help="the highest learning rate")
+    parser.add_argument("--peak", type=float, default=4e-3, help="the highest learning rate")
     parser.add_argument("--warm-up-steps", type=int, default=60)
     parser.add_argument("--decay", type=float, default=0.7, help="the part of the run in which the rate falls")
     parser.add_argument("--every", type=int, default=1, help="read only every nth file, to try the recipe out")
