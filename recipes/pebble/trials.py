@@ -19,7 +19,9 @@ BYTES_A_WEIGHT = 2  # bfloat16
 RECENT = 50  # steps, over which the losses that a row says are taken
 
 
-FIRST = replace(SHAPE, vocabulary_size=4096)  # the first pebble's
+# The first pebble's.
+FIRST = replace(SHAPE, vocabulary_size=4096)
+FIRST_SCHEDULE = Schedule(peak=3e-3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,7 @@ class Candidate:
     """What may differ between two trials."""
 
     shape: LlamaConfig = FIRST
-    schedule: Schedule = Schedule(peak=3e-3)
+    schedule: Schedule = FIRST_SCHEDULE
     batch_tokens: int = 4096
     optimizer: Kind = "muon"
 
