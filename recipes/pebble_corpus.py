@@ -36,7 +36,8 @@ def show_sources(corpus: Corpus, tokenizer: Tokenizer) -> None:
     for text in corpus.texts:
         tokens = sum(len(one.ids) for one in tokenizer.encode_batch_fast(list(text.passages)))
         sizes = f"{len(text.passages)} | {text.characters_read} | {text.size_bytes} | {tokens}"
-        print(f"{text.source.name} | {text.source.licence} | {sizes} | {text.source.passes:g}", flush=True)
+        passes = f"{text.source.passes:g}, late {text.source.late_passes:g}"
+        print(f"{text.source.name} | {text.source.licence} | {sizes} | {passes}", flush=True)
     print("\n" + ", ".join(f"{one.name} {one.version} ({one.licence})" for one in corpus.packages))
 
 

@@ -60,7 +60,7 @@ def _sources(corpus: Corpus) -> Iterator[tuple[str, ...]]:
     for text in corpus.texts:
         if text.passages:
             one = text.source
-            yield one.what, one.licence, f"{text.size_bytes / 1e6:.2f}", f"{one.passes:g}"
+            yield one.what, one.licence, f"{text.size_bytes / 1e6:.2f}", f"{one.passes:g}, late {one.late_passes:g}"
     yield "exercises that the recipe generates", "Apache-2.0", "endless", ""
 
 

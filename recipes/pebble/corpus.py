@@ -27,12 +27,16 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One line of the table: `passes` is how often a round goes through it (0.25: a quarter of it each round)."""
+    """One line of the table: `passes` is how often a round goes through it (0.25: a quarter of it each round).
+
+    `late_passes`: the same of the rounds at the end of a run, while the learning rate falls.
+    """
 
     name: str
     what: str
     licence: str
     passes: float
+    late_passes: float
     why: str
 
 
@@ -41,20 +45,23 @@ LIBRARY = Source(
     what="docstrings of the running Python's standard library, compiled modules too",
     licence="PSF-2.0",
     passes=4,
+    late_passes=3,
     why="the kind of text that is measured and taught: seen most",
 )
 DOCUMENTATION = Source(
     name="python documentation",
     what="library, tutorial, reference, howto, faq, using and whatsnew of the Python documentation",
     licence="PSF-2.0",
-    passes=2,
+    passes=1.5,
+    late_passes=1,
     why="whole sentences about the same things",
 )
 TOPICS = Source(
     name="help topics",
     what="the language reference as help() knows it",
     licence="PSF-2.0",
-    passes=2,
+    passes=1.5,
+    late_passes=1,
     why="the language's own prose, where the documentation is not on the machine",
 )
 PACKAGES = Source(
@@ -62,6 +69,7 @@ PACKAGES = Source(
     what="docstrings of permissively licensed packages that Outcrop depends on",
     licence="MIT, BSD, Apache-2.0, PSF-2.0",
     passes=1,
+    late_passes=0.4,
     why="many authors, the same form",
 )
 READMES = Source(
@@ -69,6 +77,7 @@ READMES = Source(
     what="long descriptions in those packages' metadata",
     licence="MIT, BSD, Apache-2.0, PSF-2.0",
     passes=1,
+    late_passes=0.3,
     why="prose for people who do not know the thing yet",
 )
 SERVICES = Source(
@@ -76,6 +85,7 @@ SERVICES = Source(
     what="what botocore's service models say of operations and shapes, a sample of all services",
     licence="Apache-2.0",
     passes=0.5,
+    late_passes=0,
     why="plain English sentences; bounded, so that it does not drown the rest",
 )
 CODE = Source(
@@ -83,6 +93,7 @@ CODE = Source(
     what="source files of the standard library",
     licence="PSF-2.0",
     passes=0.2,
+    late_passes=0.1,
     why="signatures, comments and names as they stand in code",
 )
 SOURCES = (LIBRARY, DOCUMENTATION, TOPICS, PACKAGES, READMES, SERVICES, CODE)
@@ -143,14 +154,19 @@ def read_corpus(every: int = 1, python_docs: Path | None = None) -> Corpus:
     folder = documentation.DEFAULT_FOLDER if python_docs is None else python_docs
     read = list(islice(packages.packages(held_out), 0, None, every))
     found, code = _library(held_out, every)
-    of_packages = [one for package in read for one in islice(packages.docstrings(package), 0, None, every)]
+    of_packages = [one for package in read for one in packages.docstrings(package, every)]
     prose: dict[str, list[str]] = {
         LIBRARY.name: [one.docstring for one in found],
         DOCUMENTATION.name: _documentation(folder, held_out, every),
         TOPICS.name: sources.topics()[::every],
         PACKAGES.name: [one.docstring for one in of_packages],
         READMES.name: [packages.readme(package) for package in read],
-        SERVICES.name: [text for package in read if package.name == "botocore" for text in _services(package, every)],
+        SERVICES.name: [
+            text
+            for package in read
+            if package.name == "botocore"
+            for text in packages.service_documentation(package, every)
+        ],
     }
     unsaid = _Unsaid(held_out)
     kept = {**unsaid.of(prose), **unsaid.of({CODE.name: code})}
@@ -194,10 +210,6 @@ def _nameless(module: str, docstring: str) -> Documented:
 def _documentation(folder: Path, held_out: frozenset[str], every: int) -> list[str]:
     documents = islice(documentation.documents(folder, held_out), 0, None, every)
     return [passage for _, text in documents for passage in documentation.passages(text)]
-
-
-def _services(package: Package, every: int) -> Iterator[str]:
-    return islice(packages.service_documentation(package), 0, None, every)
 
 
 class _Unsaid:

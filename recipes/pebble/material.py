@@ -5,7 +5,7 @@ block's. So a place in it is a few integers, which a checkpoint can keep.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ __all__ = ["Corpus", "Material", "Row", "read_corpus"]
 
 # Shares of the tokens seen: text, so that it writes sentences; lessons, so that it can be taught; and repetitions of
 # random tokens, without which copying comes late.
-TEXT_SHARE, LESSON_SHARE, REPETITION_SHARE = 0.62, 0.30, 0.08
+TEXT_SHARE, LESSON_SHARE, REPETITION_SHARE = 0.72, 0.23, 0.05
 # Mostly short pieces, since attention's cost grows with length; some long ones, so that far positions are known.
 PIECE_TOKENS, LONG_PIECE_TOKENS, LONG_SHARE = 160, 512, 0.25
 # A lesson longer than this is left out: it would not fit a piece.
@@ -45,13 +45,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where the stream is: tokens seen of each kind; the round and the piece in it; block and lesson; repetitions."""
+    """Where the stream is: tokens seen of each kind; the round and the piece in it, early and late; block and lesson;
+    repetitions."""
 
     text_tokens: int = 0
     lesson_tokens: int = 0
     repetition_tokens: int = 0
     round: int = 0
     piece: int = 0
+    late_round: int = 0
+    late_piece: int = 0
     block: int = 0
     lesson: int = 0
     repetition: int = 0
@@ -66,16 +69,19 @@ class Material:
         self._vocabulary = range(len(SPECIAL), tokenizer.get_vocab_size())
         self._texts = _encoded(corpus, tokenizer)
         self._place = Place()
-        self._round: tuple[int, list[tuple[int, int, int]]] | None = None
+        self._round: tuple[tuple[int, bool], list[tuple[int, int, int]]] | None = None
         self._block: tuple[int, list[Row]] | None = None
 
-    def batches(self, tokens: int) -> Iterator[list[Row]]:
-        """Lists of rows of about `tokens` tokens in all, the three kinds in their shares."""
+    def batches(self, tokens: int, is_late: Callable[[], bool] = lambda: False) -> Iterator[list[Row]]:
+        """Lists of rows of about `tokens` tokens in all, the three kinds in their shares.
+
+        From a batch on before which `is_late` answers True, rounds go through the sources as often as is said for late.
+        """
         while True:
             batch: list[Row] = []
-            size = 0
+            size, late = 0, is_late()
             while size < tokens:
-                row = self._next()
+                row = self._next(late)
                 batch.append(row)
                 size += len(row.ids)
             yield batch
@@ -94,28 +100,29 @@ class Material:
             raise ValueError(f"the state is of a stream with the seed {state['seed']}, this one has {self._seed}")
         self._place = Place(**counters)
 
-    def _next(self) -> Row:
+    def _next(self, late: bool) -> Row:
         """A row of the kind that is furthest behind its share."""
         place = self._place
         seen = (place.text_tokens, place.lesson_tokens, place.repetition_tokens)
         shares = (TEXT_SHARE, LESSON_SHARE, REPETITION_SHARE)
         behind = min(range(len(KINDS)), key=lambda kind: seen[kind] / shares[kind])
-        row = (self._passage, self._lesson, self._repetition)[behind]()
+        row = (lambda: self._passage(late), self._lesson, self._repetition)[behind]()
         counted = f"{KINDS[behind]}_tokens"
         self._place = replace(self._place, **{counted: seen[behind] + len(row.ids)})
         return row
 
     # Text
 
-    def _passage(self) -> Row:
-        pieces = self._pieces(self._place.round)
-        text, start, end = pieces[self._place.piece]
-        is_last = self._place.piece + 1 == len(pieces)
-        self._place = replace(
-            self._place,
-            round=self._place.round + is_last,
-            piece=0 if is_last else self._place.piece + 1,
-        )
+    def _passage(self, late: bool) -> Row:
+        place = self._place
+        number, piece = (place.late_round, place.late_piece) if late else (place.round, place.piece)
+        pieces = self._pieces(number, late)
+        text, start, end = pieces[piece]
+        number, piece = (number + 1, 0) if piece + 1 == len(pieces) else (number, piece + 1)
+        if late:
+            self._place = replace(place, late_round=number, late_piece=piece)
+        else:
+            self._place = replace(place, round=number, piece=piece)
         return self._text_row(self._texts[text], start, end)
 
     def _text_row(self, ids: Flat, start: int, end: int) -> Row:
@@ -125,21 +132,22 @@ class Material:
         trained[0] = False
         return _row(np.concatenate(parts).astype(np.int64), trained)
 
-    def _pieces(self, number: int) -> list[tuple[int, int, int]]:
+    def _pieces(self, number: int, late: bool) -> list[tuple[int, int, int]]:
         """Passage, start and end of every piece of a round, in that round's order."""
-        if self._round is None or self._round[0] != number:
-            chance = random.Random(f"{self._seed} round {number}")
-            pieces = [piece for at in self._passages_of(number) for piece in _cut(at, len(self._texts[at]), chance)]
+        if self._round is None or self._round[0] != (number, late):
+            chance = random.Random(f"{self._seed} {'late ' * late}round {number}")
+            chosen = self._passages_of(number, late)
+            pieces = [piece for at in chosen for piece in _cut(at, len(self._texts[at]), chance)]
             chance.shuffle(pieces)
-            self._round = number, pieces
+            self._round = (number, late), pieces
         return self._round[1]
 
-    def _passages_of(self, number: int) -> Iterator[int]:
+    def _passages_of(self, number: int, late: bool) -> Iterator[int]:
         """Which passages a round sees: a source of a quarter pass shows another quarter each round."""
         start = 0
         for text in self._corpus.texts:
             whole = range(start, start + len(text.passages))
-            yield from spread(whole, text.source.passes, number)
+            yield from spread(whole, text.source.late_passes if late else text.source.passes, number)
             start = whole.stop
 
     # Lessons

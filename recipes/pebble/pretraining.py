@@ -18,7 +18,7 @@ from pebble.material import Row
 from pebble.optimizers import Kind, Optimizers
 
 SHAPE = LlamaConfig(
-    vocabulary_size=4096,
+    vocabulary_size=6144,
     hidden_size=256,
     intermediate_size=688,
     layers=4,
@@ -54,7 +54,7 @@ class Budget:
 class Schedule:
     """How fast. Warm-up over steps, then the peak, then a straight line to nearly nothing over the last `decay`."""
 
-    peak: float = 3e-3
+    peak: float = 4e-3
     warm_up_steps: int = 60
     decay: float = 0.7
     last: float = 0.01

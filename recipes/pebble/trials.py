@@ -19,18 +19,23 @@ BYTES_A_WEIGHT = 2  # bfloat16
 RECENT = 50  # steps, over which the losses that a row says are taken
 
 
+# The first pebble's.
+FIRST = replace(SHAPE, vocabulary_size=4096)
+FIRST_SCHEDULE = Schedule(peak=3e-3)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """What may differ between two trials."""
 
-    shape: LlamaConfig = SHAPE
-    schedule: Schedule = field(default_factory=Schedule)
+    shape: LlamaConfig = FIRST
+    schedule: Schedule = FIRST_SCHEDULE
     batch_tokens: int = 4096
     optimizer: Kind = "muon"
 
 
 def _narrow(hidden: int, layers: int, intermediate: int) -> LlamaConfig:
-    return replace(SHAPE, hidden_size=hidden, layers=layers, heads=hidden // 64, key_value_heads=hidden // 64,
+    return replace(FIRST, hidden_size=hidden, layers=layers, heads=hidden // 64, key_value_heads=hidden // 64,
                    intermediate_size=intermediate)  # fmt: skip
 
 
@@ -42,14 +47,14 @@ CANDIDATES = {
     "adamw": Candidate(optimizer="adamw"),
     "batch 2048": Candidate(batch_tokens=2048, schedule=FAST),
     "batch 8192": Candidate(batch_tokens=8192, schedule=FAST),
-    "key-values 2": Candidate(shape=replace(SHAPE, key_value_heads=2, intermediate_size=768), schedule=FAST),
-    "key-values 1": Candidate(shape=replace(SHAPE, key_value_heads=1, intermediate_size=816), schedule=FAST),
+    "key-values 2": Candidate(shape=replace(FIRST, key_value_heads=2, intermediate_size=768), schedule=FAST),
+    "key-values 1": Candidate(shape=replace(FIRST, key_value_heads=1, intermediate_size=816), schedule=FAST),
     "192x8": Candidate(shape=_narrow(192, 8, 512), schedule=FAST),
-    "256x3": Candidate(shape=replace(SHAPE, layers=3, intermediate_size=960), schedule=FAST),
-    "256x5": Candidate(shape=replace(SHAPE, layers=5, key_value_heads=2, intermediate_size=544), schedule=FAST),
-    "256x6": Candidate(shape=replace(SHAPE, layers=6, key_value_heads=2, intermediate_size=416), schedule=FAST),
-    "vocabulary 3072": Candidate(shape=replace(SHAPE, vocabulary_size=3072, intermediate_size=768), schedule=FAST),
-    "vocabulary 6144": Candidate(shape=replace(SHAPE, vocabulary_size=6144), schedule=FAST),
+    "256x3": Candidate(shape=replace(FIRST, layers=3, intermediate_size=960), schedule=FAST),
+    "256x5": Candidate(shape=replace(FIRST, layers=5, key_value_heads=2, intermediate_size=544), schedule=FAST),
+    "256x6": Candidate(shape=replace(FIRST, layers=6, key_value_heads=2, intermediate_size=416), schedule=FAST),
+    "vocabulary 3072": Candidate(shape=replace(FIRST, vocabulary_size=3072, intermediate_size=768), schedule=FAST),
+    "vocabulary 6144": Candidate(shape=replace(FIRST, vocabulary_size=6144), schedule=FAST),
 }
 
 

@@ -84,11 +84,30 @@ def test_the_three_kinds_come_in_their_shares_and_a_round_shows_each_source_as_o
     assert sum(state[f"{kind}_tokens"] for kind in ("text", "lesson", "repetition")) == seen
     for kind, share in (("text", TEXT_SHARE), ("lesson", LESSON_SHARE), ("repetition", REPETITION_SHARE)):
         assert abs(state[f"{kind}_tokens"] / seen - share) < 0.02
-    pieces = [material._pieces(number) for number in range(10)]
+    pieces = [material._pieces(number, late=False) for number in range(10)]
     shown = [sum(start == 0 for passage, start, _ in round_ if passage < 60) for round_ in pieces]
     assert shown == [60 * LIBRARY.passes] * 10
     fraction = sum(start == 0 for round_ in pieces for passage, start, _ in round_ if passage >= 60)
     assert abs(fraction - 600 * CODE.passes) <= 6
+
+
+def test_late_rounds_are_rounds_of_their_own_and_the_early_ones_stay_where_they_are(
+    corpus: Corpus, tokenizer: Tokenizer
+) -> None:
+    material = Material(corpus, tokenizer, 1)
+    late = iter([False] * 3 + [True] * 40)
+    batches = material.batches(BATCH_TOKENS, lambda: next(late))
+    for _ in range(3):
+        next(batches)
+    early = material.state()
+    for _ in range(40):
+        next(batches)
+    after = material.state()
+    assert [after[name] for name in ("round", "piece")] == [early[name] for name in ("round", "piece")]
+    assert (after["late_round"], after["late_piece"]) > (0, 0) == (early["late_round"], early["late_piece"])
+    shown = [sum(start == 0 for passage, start, _ in material._pieces(number, late=True) if passage < 60)
+             for number in range(3)]  # fmt: skip
+    assert shown == [60 * LIBRARY.late_passes] * 3
 
 
 def test_rows_begin_once_end_once_and_learn_something_but_never_their_first_token(
