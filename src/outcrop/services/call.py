@@ -11,12 +11,13 @@ from outcrop.store.database import Database
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who calls. `session` is set for temporary credentials of an assumed role."""
+    """Who calls. `session` is set for temporary credentials of an assumed role, `bearer` for an API key."""
 
     account: str
     arn: str
     user_id: str
     session: bool = False
+    bearer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,12 @@ What was read once is believed until identities change: in this process at once,
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
@@ -41,15 +43,21 @@ class Credential:
 
 def find_credential(database: Database, master_key: bytes, access_key_id: str, now: datetime) -> Credential | None:
     """The credential behind an access key id; None where there is none, or it is inactive or has expired."""
+    load = partial(_load, database, master_key, access_key_id)
+    found: Credential | None = believed(database, access_key_id, now, load)
+    return None if found is None or (found.expires_at is not None and found.expires_at <= now) else found
+
+
+def believed(database: Database, name: str, now: datetime, load: Callable[[], Any]) -> Any:
+    """What `load` gives for a key's public name, kept until identities change; what is None is not kept."""
     cache = _cache_of(database)
     generation = cache.generation_at(database, now)
-    found = cache.get(access_key_id, generation)
+    found = cache.get(name, generation)
     if found is None:
-        found = _load(database, master_key, access_key_id)
-        if found is None:
-            return None
-        cache.put(found, generation)
-    return None if found.expires_at is not None and found.expires_at <= now else found
+        found = load()
+        if found is not None:
+            cache.put(name, found, generation)
+    return found
 
 
 @contextmanager
@@ -69,7 +77,7 @@ class _Cache:
         self._generation = 0
         self._seen_changes = -1
         self._checked_at: datetime | None = None
-        self._credentials: dict[str, tuple[int, Credential]] = {}
+        self._credentials: dict[str, tuple[int, Any]] = {}
 
     def generation_at(self, database: Database, now: datetime) -> int:
         """The generation, after a look at the change counter where the last look is too long ago."""
@@ -83,17 +91,17 @@ class _Cache:
             self._seen_changes, self._checked_at = changes, now
             return self._generation
 
-    def get(self, access_key_id: str, generation: int) -> Credential | None:
-        """A credential that was read in this generation."""
-        known = self._credentials.get(access_key_id)
+    def get(self, name: str, generation: int) -> Any:
+        """A credential that was read in this generation, or None."""
+        known = self._credentials.get(name)
         return known[1] if known is not None and known[0] == generation else None
 
-    def put(self, credential: Credential, generation: int) -> None:
+    def put(self, name: str, credential: Any, generation: int) -> None:
         """Remember a credential as of a generation."""
         with self._lock:
             if len(self._credentials) >= CACHED_AT_MOST:
                 self._credentials.clear()
-            self._credentials[credential.access_key_id] = (generation, credential)
+            self._credentials[name] = (generation, credential)
 
     def forget(self) -> None:
         """Begin a new generation."""

@@ -1,0 +1,68 @@
+"""What policies say of one caller, read once. Knows no operation: who asks says action and resource."""
+
+from datetime import datetime
+from typing import Any
+
+from outcrop import policy
+from outcrop.domain.errors import AccessDeniedException
+from outcrop.services.call import Call
+from outcrop.store import identities
+from outcrop.store.identities import Papers
+
+API_KEY_KIND = "LONG_TERM"  # the condition key bedrock:BearerTokenType; IAM makes no other
+
+
+class Permissions:
+    """The caller's policies and boundary, as they are now."""
+
+    def __init__(self, call: Call) -> None:
+        self._principal = call.principal
+        self._facts = _facts(call)
+        papers = _papers(call)
+        self._identity = [policy.parse(document) for document in papers.identity]
+        self._boundary = None if papers.boundary is None else policy.parse(papers.boundary)
+
+    def allow(self, action: str, resource: str) -> bool:
+        """May the caller?"""
+        return self._decide(action, resource).allowed
+
+    def require(self, action: str, resource: str) -> None:
+        """Raises AccessDeniedException, with the reason, where the caller may not."""
+        decision = self._decide(action, resource)
+        if not decision.allowed:
+            why = "with an explicit deny" if decision.explicit else "because no policy allows it"
+            raise AccessDeniedException(
+                f"User: {self._principal.arn} is not authorized to perform: {action} on resource: {resource} "
+                f"{why} ({decision.reason})"
+            )
+
+    def _decide(self, action: str, resource: str) -> policy.Decision:
+        asked = policy.AccessRequest(
+            action=action,
+            resource=resource,
+            principal_arn=self._principal.arn,
+            account=self._principal.account,
+            context=self._facts,
+        )
+        return policy.evaluate(asked, identity=self._identity, boundary=self._boundary)
+
+
+def _papers(call: Call) -> Papers:
+    with call.ground.database.read() as connection:
+        caller = identities.behind(connection, call.principal.arn)
+        return Papers() if caller is None else identities.papers_of(connection, caller)
+
+
+def _facts(call: Call) -> dict[str, Any]:
+    return {
+        "aws:CurrentTime": call.at.isoformat(),
+        "aws:EpochTime": _epoch(call.at),
+        "aws:RequestedRegion": call.region,
+        "aws:SecureTransport": call.ground.settings.tls,
+        "aws:userid": call.principal.user_id,
+        "bedrock:BearerTokenType": API_KEY_KIND,
+    }
+
+
+def _epoch(moment: datetime) -> int:
+    return int(moment.timestamp())
