@@ -98,6 +98,13 @@ def test_a_boundary_and_conditions_count(service: Service) -> None:
     assert "boundary" in denied(call, "InvokeModel", modelId=NOVA)
 
 
+def test_the_callers_address_counts(service: Service) -> None:
+    home = {"Condition": {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}}
+    call = ada(service, statement("bedrock:*"), statement("*", effect="Deny", **home))
+    authorize_operation(replace(call, source_ip="10.0.0.1"), "InvokeModel", {"modelId": NOVA})
+    assert "explicit deny" in denied(replace(call, source_ip="127.0.0.1"), "InvokeModel", modelId=NOVA)
+
+
 def test_counting_needs_what_invoking_needs(service: Service) -> None:
     call = ada(service, statement(SAYING, "bedrock:CountTokens"))
     assert "bedrock:InvokeModel" in denied(call, "CountTokens", modelId=NOVA)

@@ -127,6 +127,7 @@ def call_of(ground: Ground, request: Incoming, caller: Identity) -> Call:
         request_id=request.request_id,
         at=request.at,
         headers=request.signed.headers,
+        source_ip=request.source_ip,
     )
 
 

@@ -34,7 +34,7 @@ class Ground:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request, authenticated. `headers` have lower-case names."""
+    """One request, authenticated. `headers` have lower-case names; `source_ip` is who connected, a proxy it may be."""
 
     ground: Ground
     principal: Principal
@@ -42,6 +42,7 @@ class Call:
     request_id: str
     at: datetime
     headers: Mapping[str, str] = field(default_factory=dict)
+    source_ip: str | None = None
 
 
 Operation = Callable[[Call, dict[str, Any]], dict[str, Any]]

@@ -54,7 +54,9 @@ def _papers(call: Call) -> Papers:
 
 
 def _facts(call: Call) -> dict[str, Any]:
+    address = {} if call.source_ip is None else {"aws:SourceIp": call.source_ip}
     return {
+        **address,
         "aws:CurrentTime": call.at.isoformat(),
         "aws:EpochTime": _epoch(call.at),
         "aws:RequestedRegion": call.region,
