@@ -269,13 +269,32 @@ def test_a_call_knows_the_address_that_connected(start: Make) -> None:
     assert calls[0].source_ip == "127.0.0.1"
 
 
-def test_a_key_changes_nothing(in_process: Make, key: str) -> None:
+def test_what_policies_deny_a_key_is_not_done(in_process: Make, shared_home: Home) -> None:
     def delete(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        raise AssertionError("an API key is not taken for this")
+        raise AssertionError("nobody may do this")
 
+    made, text = key_in(shared_home, "carol")
+    with identities.changing(shared_home.database) as connection:
+        carol = identities.get(connection, Kind.USER, made.user_name)
+        identities.put_inline(
+            connection, carol, "all", EVERYTHING.replace('"Action": "*"', '"Action": "bedrock:List*"')
+        )
     server = in_process({"bedrock": {"DeleteCustomModel": delete}})
-    answer = server.ask("DELETE", "/custom-models/m", headers=bearer(key))
+    answer = server.ask("DELETE", "/custom-models/m", headers=bearer(text))
     assert (answer.status, answer.headers["x-amzn-errortype"]) == (403, "AccessDeniedException")
+
+
+def test_openais_client_hears_of_a_fault_in_a_stream(start: Make) -> None:
+    import openai
+
+    failed = chunks(then=ModelStreamErrorException("It stopped."))
+    server = start({"openai": {"createCompletion": answering({"stream": failed})}})
+    key = key_in(server.home, "ada")[1]
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0) as client:
+        stream = client.completions.create(model="m", prompt="p", stream=True)
+        next(stream)
+        with pytest.raises(openai.APIError, match="It stopped"):
+            next(stream)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """What a caller with an API key may ask: policies decide about each call. Knows no HTTP and no dialect.
 
-An API key invokes models and looks at lists. All else changes something, or has many names: that takes a signature.
+What names its resource in many ways (a job by name or ARN) is allowed where a user's policies tell no resources apart.
 """
 
 from typing import Any
@@ -21,6 +21,8 @@ _INVOCATIONS = {
     "ConverseStream": (INVOKE_STREAMED,),
     "CountTokens": ("bedrock:CountTokens", INVOKE),
 }
+_BEDROCK = "bedrock.amazonaws.com"
+_TAGS = ("tags", "jobTags", "customModelTags")
 _OF_A_FOUNDATION_MODEL = {"GetFoundationModel": "modelIdentifier", "GetFoundationModelAvailability": "modelId"}
 
 
@@ -55,9 +57,23 @@ def authorize_operation(call: Call, operation: str, params: dict[str, Any]) -> N
     elif operation.startswith("List") and operation != "ListTagsForResource":
         permissions_of(call).require(f"bedrock:{operation}", "*")
     else:
-        raise AccessDeniedException(
-            f"Outcrop takes API keys for invoking models and for lists; {operation} must be signed with an access key."
-        )
+        _authorize_everywhere(call, operation, params)
+
+
+def _authorize_everywhere(call: Call, operation: str, params: dict[str, Any]) -> None:
+    permissions = permissions_of(call)
+    permissions.require_everywhere(f"bedrock:{operation}")
+    if any(params.get(name) for name in _TAGS):
+        permissions.require_everywhere("bedrock:TagResource")
+    if "roleArn" in params:
+        permissions.require("iam:PassRole", params["roleArn"], **{"iam:PassedToService": _BEDROCK})
+    if _names_a_kms_key(params):
+        raise AccessDeniedException("An API key opens no KMS key: sign a request that names one with an access key.")
+
+
+def _names_a_kms_key(params: dict[str, Any]) -> bool:
+    output = params.get("outputDataConfig", {}).get("s3OutputDataConfig", {})
+    return "customModelKmsKeyId" in params or "s3EncryptionKeyId" in output
 
 
 def _foundation_model(call: Call, identifier: str) -> str:

@@ -26,9 +26,9 @@ class Permissions:
         """May the caller?"""
         return self._decide(action, resource).allowed
 
-    def require(self, action: str, resource: str) -> None:
+    def require(self, action: str, resource: str, **facts: str) -> None:
         """Raises AccessDeniedException, with the reason, where the caller may not."""
-        decision = self._decide(action, resource)
+        decision = self._decide(action, resource, **facts)
         if not decision.allowed:
             why = "with an explicit deny" if decision.explicit else "because no policy allows it"
             raise AccessDeniedException(
@@ -36,13 +36,22 @@ class Permissions:
                 f"{why} ({decision.reason})"
             )
 
-    def _decide(self, action: str, resource: str) -> policy.Decision:
+    def require_everywhere(self, action: str) -> None:
+        """Raises AccessDeniedException unless the caller may, whatever the resource."""
+        if not policy.allows_everywhere(action, identity=self._identity, boundary=self._boundary):
+            raise AccessDeniedException(
+                f"User: {self._principal.arn} is not authorized to perform: {action} with an API key. That takes a "
+                "statement that allows it on every resource without a condition, and none that denies it anywhere; "
+                "else sign the request with an access key."
+            )
+
+    def _decide(self, action: str, resource: str, **facts: str) -> policy.Decision:
         asked = policy.AccessRequest(
             action=action,
             resource=resource,
             principal_arn=self._principal.arn,
             account=self._principal.account,
-            context=self._facts,
+            context={**self._facts, **facts},
         )
         return policy.evaluate(asked, identity=self._identity, boundary=self._boundary)
 

@@ -13,6 +13,7 @@ from outcrop.services.api_keys import may_invoke, permissions_of
 from outcrop.services.call import Call
 from outcrop.services.openai.places import in_the_models_region
 from outcrop.services.permissions import Permissions
+from outcrop.services.runtime.resources import invoked_resources
 from outcrop.services.runtime.served import find_served
 from outcrop.store import deployments, throughput
 
@@ -57,10 +58,11 @@ def _retrieved(call: Call, identifier: str) -> Model:
     if not may_invoke(permissions_of(placed), placed, identifier):
         raise ResourceNotFoundException(f"There is no model {identifier} that you may use.")
     served = find_served(placed, identifier)
-    known = {model.id: model for model in _bought(placed)}
-    return known.get(identifier) or Model(
-        id=identifier, created=_written(served.checkpoint), owned_by=served.model.provider
-    )
+    arn = invoked_resources(placed, identifier)[-1]
+    bought = next((model for model in _bought(placed) if model.id == arn), None)
+    if bought is not None:
+        return replace(bought, id=identifier)
+    return Model(id=identifier, created=_written(served.checkpoint), owned_by=served.model.provider)
 
 
 def _foundation(call: Call) -> list[Model]:
