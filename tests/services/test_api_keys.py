@@ -87,6 +87,15 @@ def test_a_denied_model_cannot_be_reached_under_another_name(service: Service) -
     authorize_operation(call, "InvokeModel", {"modelId": "amazon.nova-lite-v1:0"})
 
 
+def test_a_change_of_policies_counts_at_once(service: Service) -> None:
+    call = ada(service, statement("bedrock:*"))
+    authorize_operation(call, "InvokeModel", {"modelId": NOVA})
+    service("DeleteUserPolicy", UserName="ada", PolicyName="p")
+    assert SAYING in denied(call, "InvokeModel", modelId=NOVA)
+    service("AttachUserPolicy", UserName="ada", PolicyArn="arn:aws:iam::aws:policy/AmazonBedrockFullAccess")
+    authorize_operation(call, "InvokeModel", {"modelId": NOVA})
+
+
 def test_a_boundary_and_conditions_count(service: Service) -> None:
     until = {"Condition": {"DateLessThan": {"aws:CurrentTime": "2026-03-02T00:00:00Z"}}}
     call = ada(service, statement("bedrock:*", **until))

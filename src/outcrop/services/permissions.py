@@ -9,18 +9,20 @@ from outcrop.services.call import Call
 from outcrop.store import identities
 from outcrop.store.identities import Papers
 
+_Papers = tuple[list[policy.Policy], policy.Policy | None]
+
 API_KEY_KIND = "LONG_TERM"  # the condition key bedrock:BearerTokenType; IAM makes no other
 
 
 class Permissions:
-    """The caller's policies and boundary, as they are now."""
+    """The caller's policies and boundary, as they are now (see `identities.believed`)."""
 
     def __init__(self, call: Call) -> None:
         self._principal = call.principal
         self._facts = _facts(call)
-        papers = _papers(call)
-        self._identity = [policy.parse(document) for document in papers.identity]
-        self._boundary = None if papers.boundary is None else policy.parse(papers.boundary)
+        name = ("policies", call.principal.arn)
+        papers: _Papers = identities.believed(call.ground.database, name, call.at, lambda: _papers(call))
+        self._identity, self._boundary = papers
 
     def allow(self, action: str, resource: str) -> bool:
         """May the caller?"""
@@ -56,10 +58,13 @@ class Permissions:
         return policy.evaluate(asked, identity=self._identity, boundary=self._boundary)
 
 
-def _papers(call: Call) -> Papers:
+def _papers(call: Call) -> _Papers:
+    """Identity policies, and the boundary; read anew when identities have changed."""
     with call.ground.database.read() as connection:
         caller = identities.behind(connection, call.principal.arn)
-        return Papers() if caller is None else identities.papers_of(connection, caller)
+        papers = Papers() if caller is None else identities.papers_of(connection, caller)
+    boundary = None if papers.boundary is None else policy.parse(papers.boundary)
+    return [policy.parse(document) for document in papers.identity], boundary
 
 
 def _facts(call: Call) -> dict[str, Any]:

@@ -77,6 +77,15 @@ def test_a_key_that_is_known_costs_no_statement(home: Home) -> None:
     assert statements == []
 
 
+def test_no_name_of_one_kind_reaches_what_is_known_under_another(home: Home) -> None:
+    administrator, (key, _) = home.administrator().access_key_id, add(home)
+    for _ in range(2):  # once they are known, too
+        assert identities.find_credential(home.database, home.master_key, administrator, NOON) is not None
+        assert identities.find_api_key(home.database, key.alias, NOON) is not None
+        assert identities.find_api_key(home.database, administrator, NOON) is None
+        assert identities.find_credential(home.database, home.master_key, key.alias, NOON) is None
+
+
 def test_a_user_has_two_keys_at_most_and_goes_after_them(home: Home) -> None:
     keys = [add(home)[0] for _ in range(2)]
     assert len({key.alias for key in keys}) == 2

@@ -23,7 +23,7 @@ from outcrop.store.identities.api_keys import (
     get_api_key,
     set_api_key_status,
 )
-from outcrop.store.identities.credentials import Credential, changing, find_credential
+from outcrop.store.identities.credentials import Credential, believed, changing, find_credential
 from outcrop.store.identities.entities import Entity, Kind, behind, change, create, delete, find, get, listed
 from outcrop.store.identities.permissions import (
     Papers,
@@ -92,6 +92,7 @@ __all__ = [
     "attachment_counts",
     "aws_policies",
     "behind",
+    "believed",
     "boundary_count",
     "change",
     "changing",

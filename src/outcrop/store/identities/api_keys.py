@@ -93,7 +93,7 @@ def delete_api_key(connection: sa.Connection, key: ApiKey) -> None:
 
 def find_api_key(database: Database, alias: str, now: datetime) -> BearerCredential | None:
     """The living key of an alias; None where there is none, or it is inactive or has expired."""
-    found: BearerCredential | None = believed(database, alias, now, lambda: _load(database, alias))
+    found: BearerCredential | None = believed(database, ("API key", alias), now, lambda: _load(database, alias))
     return None if found is None or _is_over(found.expires_at, now) else found
 
 
