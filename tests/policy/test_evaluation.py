@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from outcrop.policy import AccessRequest, Decision, evaluate, parse, trusts
+from outcrop.policy import AccessRequest, Decision, allows_everywhere, evaluate, parse, trusts
 
 ACCOUNT = "123456789012"
 BOB = f"arn:aws:iam::{ACCOUNT}:user/team/bob"
@@ -268,3 +268,27 @@ def test_a_trust_policy_may_ask_for_account_and_job() -> None:
 
 def test_a_service_may_be_another() -> None:
     assert trusts(trust({"Service": "s3.amazonaws.com"}), service="s3.amazonaws.com")
+
+
+@pytest.mark.parametrize(
+    ("statements", "allowed"),
+    [
+        ([allow()], True),
+        ([allow("s3:GetObject", ["arn:aws:s3:::a", "*"])], True),
+        ([allow(), allow("s3:*", "arn:aws:s3:::a")], True),
+        ([allow(), deny("s3:PutObject")], True),
+        ([], False),
+        ([allow("s3:PutObject")], False),
+        ([allow("s3:*", "arn:aws:s3:::*")], False),
+        ([allow(Condition={"Null": {"aws:userid": "false"}})], False),
+        ([{"Effect": "Allow", "Action": "s3:*", "NotResource": "*"}], False),
+        ([allow(), deny("s3:GetObject", "arn:aws:s3:::a")], False),
+        ([allow(), deny(Condition={"Bool": {"aws:SecureTransport": "false"}})], False),
+        ([allow(), {"Effect": "Deny", "NotAction": "s3:PutObject", "Resource": "*"}], False),
+    ],
+)
+def test_what_is_allowed_everywhere_is_told_apart_by_nothing(statements: list[dict[str, Any]], allowed: bool) -> None:
+    papers = [document(*statements)] if statements else []
+    assert allows_everywhere("s3:GetObject", identity=papers) is allowed
+    assert not allows_everywhere("s3:GetObject", identity=papers, boundary=document(allow("sts:*")))
+    assert allows_everywhere("s3:GetObject", identity=papers, boundary=document(ALL)) is allowed

@@ -15,6 +15,7 @@ from outcrop.domain.errors import OutcropError
 COMMANDS = {
     "serve": ("outcrop.cli.serve", "serve"),
     "env": ("outcrop.cli.env", "env"),
+    "keys": ("outcrop.cli.keys", "keys"),
     "status": ("outcrop.cli.status", "status"),
     "doctor": ("outcrop.cli.doctor", "doctor"),
     "lab": ("outcrop.cli.lab", "lab"),

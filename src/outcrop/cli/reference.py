@@ -12,6 +12,7 @@ import click
 from outcrop import families
 from outcrop.cli import group
 from outcrop.families.hyperparameters import OUTCROPS_OWN
+from outcrop.services import openai
 from outcrop.services.table import OPERATIONS
 
 
@@ -64,7 +65,7 @@ TABLE_HEAD = "| name | range | default | |\n|---|---|---|---|"
 
 def _operations() -> Iterator[str]:
     yield OPERATIONS_HEAD
-    for service, operations in OPERATIONS.items():
+    for service, operations in {**OPERATIONS, "openai": openai.OPERATIONS}.items():
         yield f"\n## {service}\n"
         yield ", ".join(sorted(operations))
 

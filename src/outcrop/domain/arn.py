@@ -40,6 +40,11 @@ def custom_model(region: str, account: str, base_model_id: str, model_id: str) -
     return f"arn:aws:bedrock:{region}:{account}:custom-model/{base_model_id}/{model_id}"
 
 
+def inference_profile(region: str, account: str, profile_id: str) -> str:
+    """ARN of an inference profile: another name of a foundation model."""
+    return f"arn:aws:bedrock:{region}:{account}:inference-profile/{profile_id}"
+
+
 def provisioned_model(region: str, account: str, provisioned_id: str) -> str:
     """ARN of provisioned throughput."""
     return f"arn:aws:bedrock:{region}:{account}:provisioned-model/{provisioned_id}"

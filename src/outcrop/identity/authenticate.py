@@ -33,7 +33,7 @@ class Identity:
     """Who called, and how far the signature vouches for the body.
 
     `payload` is the signed word on the body: a SHA-256 in hex, UNSIGNED-PAYLOAD, or a streaming mode; `chain` checks
-    the chunk signatures of a mode that has them.
+    the chunk signatures of a mode that has them. `bearer`: by an API key, which vouches for no body.
     """
 
     access_key_id: str
@@ -43,6 +43,7 @@ class Identity:
     scope: Scope
     payload: str
     chain: ChunkChain | None
+    bearer: bool = False
 
 
 def authenticate(request: SignedRequest, service: str, find_credential: FindCredential, now: datetime) -> Identity:

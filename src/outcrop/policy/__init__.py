@@ -4,7 +4,17 @@ Who asks passes the documents and the facts; the answer carries the reason.
 """
 
 from outcrop.policy.document import Policy, Purpose, Statement, parse
-from outcrop.policy.evaluation import Decision, evaluate, trusts
+from outcrop.policy.evaluation import Decision, allows_everywhere, evaluate, trusts
 from outcrop.policy.request import AccessRequest
 
-__all__ = ["AccessRequest", "Decision", "Policy", "Purpose", "Statement", "evaluate", "parse", "trusts"]
+__all__ = [
+    "AccessRequest",
+    "Decision",
+    "Policy",
+    "Purpose",
+    "Statement",
+    "allows_everywhere",
+    "evaluate",
+    "parse",
+    "trusts",
+]

@@ -51,6 +51,15 @@ def evaluate(
     return _decide(request, [voice for kind, document in papers for voice in _heard(kind, document, request)], limits)
 
 
+def allows_everywhere(action: str, *, identity: Sequence[Document], boundary: Document | None = None) -> bool:
+    """Is an action allowed whatever its resource and the circumstances?
+
+    So it is where a statement allows it that tells nothing apart, and no statement denies it anywhere.
+    """
+    kinds = [identity] if boundary is None else [identity, [boundary]]
+    return all(_allow_all(documents, action) for documents in kinds)
+
+
 def trusts(
     trust_document: Document, service: str = "bedrock.amazonaws.com", context: Mapping[str, Any] | None = None
 ) -> bool:
@@ -87,6 +96,21 @@ def _decide(request: AccessRequest, voices: list[_Voice], limits: Mapping[str, A
     return Decision(allowed=True, reason=_sentence(own) if own else "the account's root may do everything")
 
 
+def _allow_all(documents: Sequence[Document], action: str) -> bool:
+    statements = [statement for document in documents for statement in _parsed(document).statements]
+    spoken = [statement for statement in statements if _fits_action(statement.actions, action)]
+    return all(one.allows for one in spoken) and any(_tells_nothing_apart(one) for one in spoken)
+
+
+def _tells_nothing_apart(statement: Statement) -> bool:
+    resources = statement.resources
+    return resources is not None and not resources.excluded and "*" in resources.values and not statement.conditions
+
+
+def _parsed(document: Document) -> Policy:
+    return document if isinstance(document, Policy) else parse(document)
+
+
 def _is_own(voice: _Voice) -> bool:
     return voice.kind == IDENTITY or (voice.kind == RESOURCE and voice.grant is Grant.ROLE)
 
@@ -102,7 +126,7 @@ def _silence(request: AccessRequest, kind: str) -> Decision:
 
 def _heard(kind: str, document: Document, request: AccessRequest) -> Iterator[_Voice]:
     """The statements of a document that fit the request."""
-    for statement in (document if isinstance(document, Policy) else parse(document)).statements:
+    for statement in _parsed(document).statements:
         grant = principals.fit(statement.principals, request) if kind == RESOURCE else Grant.CALLER
         if grant is not None and _fits(statement, request):
             yield _Voice(kind, statement, grant)

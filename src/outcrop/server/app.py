@@ -7,11 +7,13 @@ from http import HTTPStatus
 
 from outcrop import wire
 from outcrop.domain.errors import Fault
+from outcrop.server import openai_faults
 from outcrop.server.answering import answer
 from outcrop.server.calling import Calling, Operations
 from outcrop.server.hanging_up import HungUp
 from outcrop.server.incoming import Incoming, Message, Receive, Send, read_head
 from outcrop.server.life import Life, claimed_name, identify
+from outcrop.server.openai_life import SERVICE, OpenAiLife, speaks_openai
 from outcrop.server.threads import Threads
 from outcrop.services.call import Ground
 
@@ -32,6 +34,7 @@ class App:
         self._clock = ground.clock
         self._threads = Threads()
         self._life = Life(ground, Calling(operations, self._threads, reads_never_wait=_is_sqlite(ground)))
+        self._openai = OpenAiLife(ground, operations)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """One request, in ASGI's terms."""
@@ -52,8 +55,9 @@ class App:
     async def _response(self, request: Incoming) -> wire.Response:
         if _asks_for_health(request):
             return _HEALTHY
+        life = self._openai if speaks_openai(request) else self._life
         try:
-            return await self._life.live(request)
+            return await life.live(request)
         except Fault as fault:
             return _refuse(request, fault)
         except HungUp:
@@ -66,9 +70,10 @@ class App:
 def create_app(ground: Ground, operations: Operations | None = None) -> App:
     """The application over everything that is served, or over a test's own table."""
     if operations is None:
-        from outcrop.services.table import OPERATIONS  # imports every room: a test of its own table needs none of them
+        from outcrop.services import openai  # these import every room: a test of its own table needs none of them
+        from outcrop.services.table import OPERATIONS
 
-        operations = OPERATIONS
+        operations = {**OPERATIONS, SERVICE: openai.OPERATIONS}
     return App(ground, operations)
 
 
@@ -90,6 +95,8 @@ def _asks_for_health(request: Incoming) -> bool:
 
 def _refuse(request: Incoming, fault: Fault) -> wire.Response:
     """A fault in the dialect of the service that was meant."""
+    if speaks_openai(request):
+        return openai_faults.refuse(request.request_id, fault)
     try:
         service = identify(request, claimed_name(request))
     except Fault:

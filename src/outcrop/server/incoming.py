@@ -22,6 +22,7 @@ class Incoming:
     signed: SignedRequest
     raw_query: bytes
     receive: Receive
+    source_ip: str | None = None
 
     def query(self) -> wire.Query:
         """The decoded pairs of the query string."""
@@ -46,7 +47,15 @@ def read_head(scope: Message, receive: Receive, request_id: str, at: datetime) -
         headers=_headers(scope["headers"]),
         body=None,
     )
-    return Incoming(request_id=request_id, at=at, signed=signed, raw_query=raw_query, receive=receive)
+    client = scope.get("client")
+    return Incoming(
+        request_id=request_id,
+        at=at,
+        signed=signed,
+        raw_query=raw_query,
+        receive=receive,
+        source_ip=client[0] if client else None,
+    )
 
 
 def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

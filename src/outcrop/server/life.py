@@ -1,7 +1,9 @@
 """The life of a request, as a list. Each step gives the next what it needs, or raises the Fault that answers it."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from outcrop import identity, wire
@@ -11,6 +13,7 @@ from outcrop.server.bodies import may_be_large, read_whole
 from outcrop.server.calling import Calling
 from outcrop.server.incoming import Incoming
 from outcrop.server.s3_bodies import s3_body, with_hoisted_headers
+from outcrop.services.api_keys import authorize_operation
 from outcrop.services.call import Call, Ground, Principal
 from outcrop.store import identities
 
@@ -45,13 +48,19 @@ class Life:
         asked = self.route(request, service, body)
         params = await self.parse(request, asked, caller)
         constrain(asked, params)
-        authorize(asked, caller)
-        result = await self.call(request, asked, params, caller)
+        call = call_of(self._ground, request, caller)
+        await self.authorize(asked, params, call)
+        result = await self._calling.ask(asked.operation, call, params, request.receive)
         return serialize(request, asked, result)
 
     def recognize(self, request: Incoming, service: wire.Service) -> None:
-        """Refuse a large body before it is read if its sender shows no key of ours. S3 reads later: see `receive`."""
-        if service.name != "s3" and may_be_large(request.signed.headers):
+        """Refuse a large body before it is read if its sender shows no key of ours. S3 reads later: see `receive`.
+
+        An API key is in the head whole: no body of whatever size is read for one that does not live.
+        """
+        if takes_api_keys(request, service):
+            self._bearer(request, service)
+        elif service.name != "s3" and may_be_large(request.signed.headers):
             identity.recognize(request.signed, _signing_name(service), self._find_credential, request.at)
 
     async def receive(self, request: Incoming, service: wire.Service) -> bytes | None:
@@ -62,6 +71,8 @@ class Life:
 
     def authenticate(self, request: Incoming, service: wire.Service, body: bytes | None) -> Identity:
         """Who calls."""
+        if takes_api_keys(request, service):
+            return self._bearer(request, service)
         return identity.authenticate(request.with_body(body), _signing_name(service), self._find_credential, request.at)
 
     def route(self, request: Incoming, service: wire.Service, body: bytes | None) -> Asked:
@@ -82,19 +93,16 @@ class Life:
         streamed = await s3_body(request, asked.operation, caller, self._ground.settings.max_body_bytes)
         return wire.parse(asked.operation, asked.match, asked.query, request.signed.headers, streamed)
 
-    async def call(self, request: Incoming, asked: Asked, params: wire.Params, caller: Identity) -> dict[str, Any]:
-        """Ask the service."""
-        call = Call(
-            ground=self._ground,
-            principal=Principal(
-                account=self._ground.account, arn=caller.arn, user_id=caller.user_id, session=caller.session
-            ),
-            region=caller.scope.region,
-            request_id=request.request_id,
-            at=request.at,
-            headers=request.signed.headers,
-        )
-        return await self._calling.ask(asked.operation, call, params, request.receive)
+    async def authorize(self, asked: Asked, params: wire.Params, call: Call) -> None:
+        """May they? Policies decide about API keys; whoever signs with a key of the account may do anything yet."""
+        if call.principal.bearer:
+            await asyncio.to_thread(authorize_operation, call, asked.operation.name, params)
+
+    def _bearer(self, request: Incoming, service: wire.Service) -> Identity:
+        found = identity.authenticate_bearer(request.signed, partial(find_api_key, self._ground), request.at)
+        if found is None:
+            raise identity.refusal(_signing_name(service), identity.Reason.BEARER)
+        return found
 
     def _find_credential(self, access_key_id: str, now: datetime) -> identities.Credential | identity.Expired | None:
         ground = self._ground
@@ -102,6 +110,35 @@ class Life:
         if found is None and identities.has_expired(ground.database, access_key_id, now):
             return identity.Expired()
         return found
+
+
+def call_of(ground: Ground, request: Incoming, caller: Identity) -> Call:
+    """The call that a service is given."""
+    return Call(
+        ground=ground,
+        principal=Principal(
+            account=ground.account,
+            arn=caller.arn,
+            user_id=caller.user_id,
+            session=caller.session,
+            bearer=caller.bearer,
+        ),
+        region=caller.scope.region,
+        request_id=request.request_id,
+        at=request.at,
+        headers=request.signed.headers,
+        source_ip=request.source_ip,
+    )
+
+
+def find_api_key(ground: Ground, alias: str, now: datetime) -> identities.BearerCredential | None:
+    """The living API key of an alias."""
+    return identities.find_api_key(ground.database, alias, now)
+
+
+def takes_api_keys(request: Incoming, service: wire.Service) -> bool:
+    """Whether the request shows an API key to a service that takes them: Bedrock and its runtime."""
+    return _signing_name(service) == "bedrock" and identity.shows_a_key(request.signed)
 
 
 def _signing_name(service: wire.Service) -> str:
@@ -141,10 +178,6 @@ def _dialect_of(signed: identity.SignedRequest) -> str:
 def constrain(asked: Asked, params: wire.Params) -> None:
     """Refuse arguments that break the model's rules."""
     wire.constrain(asked.operation, params)
-
-
-def authorize(asked: Asked, caller: Identity) -> None:
-    """May they? Whoever holds a valid key of the account may do anything: policies do not decide here yet."""
 
 
 def serialize(request: Incoming, asked: Asked, result: dict[str, Any]) -> wire.Response:

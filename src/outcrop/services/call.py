@@ -11,12 +11,13 @@ from outcrop.store.database import Database
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who calls. `session` is set for temporary credentials of an assumed role."""
+    """Who calls. `session` is set for temporary credentials of an assumed role, `bearer` for an API key."""
 
     account: str
     arn: str
     user_id: str
     session: bool = False
+    bearer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Ground:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request, authenticated. `headers` have lower-case names."""
+    """One request, authenticated. `headers` have lower-case names; `source_ip` is who connected, a proxy it may be."""
 
     ground: Ground
     principal: Principal
@@ -41,6 +42,7 @@ class Call:
     request_id: str
     at: datetime
     headers: Mapping[str, str] = field(default_factory=dict)
+    source_ip: str | None = None
 
 
 Operation = Callable[[Call, dict[str, Any]], dict[str, Any]]

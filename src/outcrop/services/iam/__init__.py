@@ -1,8 +1,9 @@
-"""IAM: users, access keys, roles, policies. One state for every Region. What policies then decide is `policy`'s."""
+"""IAM: users, their keys, roles, policies. One state for every Region. What policies then decide is `policy`'s."""
 
 from outcrop.services.call import Operation
 from outcrop.services.iam import (
     access_keys,
+    api_keys,
     attachments,
     boundaries,
     inline,
@@ -16,6 +17,7 @@ from outcrop.services.iam import (
 
 _MODULES = (
     access_keys,
+    api_keys,
     attachments,
     boundaries,
     inline,

@@ -5,10 +5,12 @@ What was read once is believed until identities change: in this process at once,
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
@@ -22,6 +24,7 @@ from outcrop.store.identities.tables import ACCESS_KEYS, HOME, SESSIONS
 
 FRESH_FOR = timedelta(seconds=0.5)
 CACHED_AT_MOST = 10_000
+Name = tuple[str, str]  # what it is, and which: callers choose the second, and must not reach another kind with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,15 +44,21 @@ class Credential:
 
 def find_credential(database: Database, master_key: bytes, access_key_id: str, now: datetime) -> Credential | None:
     """The credential behind an access key id; None where there is none, or it is inactive or has expired."""
+    load = partial(_load, database, master_key, access_key_id)
+    found: Credential | None = believed(database, ("access key", access_key_id), now, load)
+    return None if found is None or (found.expires_at is not None and found.expires_at <= now) else found
+
+
+def believed(database: Database, name: Name, now: datetime, load: Callable[[], Any]) -> Any:
+    """What `load` gives, kept under a name until identities change; what is None is not kept."""
     cache = _cache_of(database)
     generation = cache.generation_at(database, now)
-    found = cache.get(access_key_id, generation)
+    found = cache.get(name, generation)
     if found is None:
-        found = _load(database, master_key, access_key_id)
-        if found is None:
-            return None
-        cache.put(found, generation)
-    return None if found.expires_at is not None and found.expires_at <= now else found
+        found = load()
+        if found is not None:
+            cache.put(name, found, generation)
+    return found
 
 
 @contextmanager
@@ -62,14 +71,14 @@ def changing(database: Database) -> Iterator[sa.Connection]:
 
 
 class _Cache:
-    """Credentials of one generation. A credential read before a change carries the generation before it: never used."""
+    """What is known of one generation. What was read before a change carries the generation before it: never used."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._generation = 0
         self._seen_changes = -1
         self._checked_at: datetime | None = None
-        self._credentials: dict[str, tuple[int, Credential]] = {}
+        self._known: dict[Name, tuple[int, Any]] = {}
 
     def generation_at(self, database: Database, now: datetime) -> int:
         """The generation, after a look at the change counter where the last look is too long ago."""
@@ -83,17 +92,17 @@ class _Cache:
             self._seen_changes, self._checked_at = changes, now
             return self._generation
 
-    def get(self, access_key_id: str, generation: int) -> Credential | None:
-        """A credential that was read in this generation."""
-        known = self._credentials.get(access_key_id)
+    def get(self, name: Name, generation: int) -> Any:
+        """What was read in this generation, or None."""
+        known = self._known.get(name)
         return known[1] if known is not None and known[0] == generation else None
 
-    def put(self, credential: Credential, generation: int) -> None:
-        """Remember a credential as of a generation."""
+    def put(self, name: Name, found: Any, generation: int) -> None:
+        """Remember what was read as of a generation."""
         with self._lock:
-            if len(self._credentials) >= CACHED_AT_MOST:
-                self._credentials.clear()
-            self._credentials[credential.access_key_id] = (generation, credential)
+            if len(self._known) >= CACHED_AT_MOST:
+                self._known.clear()
+            self._known[name] = (generation, found)
 
     def forget(self) -> None:
         """Begin a new generation."""

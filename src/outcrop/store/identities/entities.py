@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from outcrop.domain import arn as arns
 from outcrop.domain.errors import Fault
-from outcrop.store.identities.tables import ACCESS_KEYS, ATTACHMENTS, ENTITIES, INLINE_POLICIES, SESSIONS
+from outcrop.store.identities.tables import ACCESS_KEYS, API_KEYS, ATTACHMENTS, ENTITIES, INLINE_POLICIES, SESSIONS
 
 
 class Kind(StrEnum):
@@ -92,12 +92,14 @@ def change(connection: sa.Connection, entity: Entity, **columns: Any) -> None:
 
 
 def delete(connection: sa.Connection, entity: Entity) -> None:
-    """Forget an entity and its sessions; DeleteConflict while policies or access keys hang on it."""
+    """Forget an entity and its sessions; DeleteConflict while policies or keys hang on it."""
     for table, what in ((ATTACHMENTS, "detach all policies"), (INLINE_POLICIES, "delete policies")):
         if _any(connection, table, table.c.kind == entity.kind, table.c.name == entity.name):
             raise _conflict(what)
     if entity.kind is Kind.USER and _any(connection, ACCESS_KEYS, ACCESS_KEYS.c.user_name == entity.name):
         raise _conflict("delete access keys")
+    if entity.kind is Kind.USER and _any(connection, API_KEYS, API_KEYS.c.user_name == entity.name):
+        raise _conflict("delete service-specific credentials")
     if entity.kind is Kind.ROLE:
         connection.execute(sa.delete(SESSIONS).where(SESSIONS.c.role_name == entity.name))
     connection.execute(sa.delete(ENTITIES).where(ENTITIES.c.kind == entity.kind, ENTITIES.c.name == entity.name))

@@ -73,6 +73,18 @@ ACCESS_KEYS = sa.Table(
     sa.Column("created_at", Moment, nullable=False),
 )
 
+API_KEYS = sa.Table(
+    "iam_api_keys",
+    METADATA,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("user_name", sa.String, nullable=False, index=True),
+    sa.Column("alias", sa.String, nullable=False, unique=True),  # the public part of the key
+    sa.Column("digest", sa.LargeBinary, nullable=False),  # of the whole key, which is not kept
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment),
+)
+
 SESSIONS = sa.Table(
     "iam_sessions",
     METADATA,
