@@ -4,6 +4,7 @@ Level-triggered: each look compares what should be with what is and takes the ne
 which step a crash cut off. An engine counts as ready once it has loaded all that is in service.
 """
 
+import contextlib
 import logging
 import os
 import time
@@ -123,7 +124,9 @@ class Serving:
             if row.checkpoint in self._running or (rest is not None and time.monotonic() < rest.until):
                 continue
             threads = max(1, (os.cpu_count() or 1) // 2)
-            launch = processes.launch_of(row.checkpoint, Path(row.socket), settings.logs_folder, threads)
+            launch = processes.launch_of(
+                row.checkpoint, Path(row.socket), settings.logs_folder, threads, settings.capacities_folder
+            )
             engine = processes.start(launch, settings.processes_folder, row.checkpoint, Path(row.socket))
             engine.lent = row.checkpoint in self._lent
             self._lent.discard(row.checkpoint)
@@ -140,6 +143,7 @@ class Serving:
         """Load what is missing, let go what nobody needs. What was refused is tried at once where somebody waits."""
         if not engine.awake():
             return
+        self._sell(engine)
         for model_id in engine.holds - wanted.keys():
             engine.unload(model_id)
         for model_id in wanted.keys() - engine.holds:
@@ -148,6 +152,11 @@ class Serving:
         if engine.child.running() and not engine.said_ready:
             engines.ready(self._ground.database, engine.checkpoint, self._ground.clock())
             engine.said_ready = True
+
+    def _sell(self, engine: EngineProcess) -> None:
+        """Before anything counts as in service: what was bought is kept from its first answer on."""
+        with contextlib.suppress(EngineSilent):  # it goes away: it is told again when it is back
+            engine.sell(self._needs.bought.get(engine.checkpoint, {}), self._needs.sold)
 
     def _let_go(self) -> None:
         """Stop an engine that only jobs had wished for, once they have not for a while: it holds memory."""
