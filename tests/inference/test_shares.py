@@ -19,7 +19,7 @@ CAPACITY = Capacity(input_tokens_s=1000.0, output_tokens_s=1000.0)
 LIMITS = Limits(rows=16, cache_tokens=100_000, context_tokens=512)
 PROMPT, OUTPUT = 32, 64
 WORK_S = CAPACITY.work_s(PROMPT, OUTPUT)
-FLOODS_FOR_S = Counts().few_or_full(150, 3000)
+FLOODS_FOR_S = Counts().few_or_full(60, 3000)
 
 
 class Letters:
@@ -96,7 +96,8 @@ def sold(**units: int) -> Machine:
 @pytest.mark.parametrize("buyer", ["alone", ON_DEMAND, "unknown"])
 def test_a_lone_client_is_never_refused_and_has_every_row(buyer: str) -> None:
     machine = sold(alone=1)
-    while machine.now < 3 * BURST_S:  # twenty times what was bought
+    machine.drain("alone")
+    while machine.now < 20.0:  # twenty times what was bought
         while machine.open_of(buyer) < LIMITS.rows:
             assert machine.ask(answer(buyer))
         machine.step()
@@ -106,8 +107,7 @@ def test_a_lone_client_is_never_refused_and_has_every_row(buyer: str) -> None:
 def test_a_neighbour_within_its_units_hardly_notices_a_flood() -> None:
     """Its answers live for as many steps as alone, and beside it runs only what the flooder paid for."""
     machine = sold(flood=1, quiet=2)
-    for buyer in ("flood", "quiet"):
-        machine.drain(buyer)
+    machine.drain("flood")
     quiet_lives, alone = [], OUTPUT
     mine: Answer | None = None
     came = machine.now
@@ -122,7 +122,7 @@ def test_a_neighbour_within_its_units_hardly_notices_a_flood() -> None:
             mine, came = answer("quiet"), machine.now + WORK_S / share_of(2)
             assert machine.ask(mine), "nobody is refused what was bought"
         machine.step()
-    assert len(quiet_lives) > 100
+    assert len(quiet_lives) > FLOODS_FOR_S / 2
     assert sorted(quiet_lives)[int(0.95 * len(quiet_lives))] <= 1.3 * alone
     assert machine.refused["flood"] > 0
 
