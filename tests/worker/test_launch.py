@@ -11,6 +11,7 @@ import pytest
 from outcrop.domain.errors import JobFailure
 from outcrop.domain.events import Finished, Step
 from outcrop.domain.plan import TrainingPlan
+from outcrop.domain.priority import LOWEST
 from outcrop.sealed import new_key
 from outcrop.worker import launch
 
@@ -48,6 +49,18 @@ def test_what_the_check_raises_stops_the_child_first(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         list(launch.train(_training(tmp_path), tmp_path / "processes", check))
     assert not seen[0].is_running()
+
+
+def test_a_child_goes_behind_whoever_asks_a_model(tmp_path: Path) -> None:
+    seen: set[int] = set()
+
+    def check() -> None:
+        for record in (tmp_path / "processes").iterdir():
+            seen.add(psutil.Process(json.loads(record.read_text())["pid"]).nice())
+
+    with pytest.raises(JobFailure):
+        list(launch.train(_training(tmp_path), tmp_path / "processes", check))
+    assert LOWEST in seen
 
 
 def test_a_child_that_is_killed_is_said_to_be(tmp_path: Path) -> None:

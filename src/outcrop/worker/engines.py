@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ class EngineProcess:
     """A running engine and the models that it holds. `said_ready`: whether the database was told.
 
     `lent`: only jobs have needed it so far; `needed`: when it last was. `sold`: what it was told of units, last.
+    `unneeded`: since when nobody needs a model that it holds.
     """
 
     checkpoint: str
@@ -32,6 +33,7 @@ class EngineProcess:
     lent: bool = False
     holds: set[str] = field(default_factory=set)
     sold: tuple[dict[str, int], int] | None = None
+    unneeded: dict[str, float] = field(default_factory=dict)
 
     @property
     def age_s(self) -> float:
@@ -63,6 +65,12 @@ class EngineProcess:
         if self.sold != (units, sold):
             face.sell(self.socket, units, sold)
             self.sold = units, sold
+
+    def outlived(self, wanted: Collection[str], seconds: float) -> list[str]:
+        """The models that nobody has needed for so long."""
+        now = time.monotonic()
+        self.unneeded = {name: self.unneeded.get(name, now) for name in self.holds if name not in wanted}
+        return [name for name, since in self.unneeded.items() if now - since >= seconds]
 
     def unload(self, model_id: str) -> None:
         """Let a model go. An engine that refuses does not have it."""

@@ -26,6 +26,7 @@ from outcrop.worker.telling import tell
 
 START_LIMIT_S = 900.0  # a large checkpoint on a slow disk; an engine that is silent for longer will stay so
 LINGER_S = 60.0  # an engine that a job had wished for: the next job of the same base, or its model's user, comes soon
+LET_GO_AFTER_S = 2.0  # a request that found a model's name just before its throughput moved on still asks for it
 UNNEEDED = "no job needs it any more"
 LOG = logging.getLogger(__name__)
 
@@ -144,7 +145,7 @@ class Serving:
         if not engine.awake():
             return
         self._sell(engine)
-        for model_id in engine.holds - wanted.keys():
+        for model_id in engine.outlived(wanted.keys(), LET_GO_AFTER_S):
             engine.unload(model_id)
         for model_id in wanted.keys() - engine.holds:
             if model_id in self._needs.awaited or not self._refusals.stands(model_id):
