@@ -1,9 +1,10 @@
 """Whether a neighbour notices a flood: p95 of its latency while another model floods and a job trains, over quiet.
 
 A real `outcrop serve`, two provisioned custom models of one base, asked over boto3. The neighbour asks one question
-after the other at half of what it bought; the flooder, a process of its own, sends ten times what it bought, whatever is
-refused. Each round is quiet, then a training job begins, the flood spends what its bucket had saved (not measured:
-that was bought, too), and the same questions are asked again. Answers are greedy and must be the same in both.
+after the other at half of what it bought; the flooder, a process of its own, sends ten times what it bought,
+whatever is refused. Each round is quiet, then a training job begins, the flood spends what its bucket had saved (not
+measured: that was bought, too), and the same questions are asked again. Answers are greedy and must be the same in
+both.
 
     python benchmarks/isolation.py [--quick] [--results FILE]
 

@@ -1,7 +1,7 @@
 """A thousand custom models over one base, 64 of them hot: what they take, and how soon a cold one says its first token.
 
-A real `outcrop serve`. One job makes an adapter; it is registered a thousand times, each time sealed under a data key of
-its own, as a job would have left it. 64 are deployed and asked, all at once; then others are deployed one by one:
+A real `outcrop serve`. One job makes an adapter; it is registered a thousand times, each time sealed under a data key
+of its own, as a job would have left it. 64 are deployed and asked, all at once; then others are deployed one by one:
 the time from the request for the deployment to the first token of its first answer is what a cold model takes.
 
     python benchmarks/many_models.py [--quick] [--results FILE]

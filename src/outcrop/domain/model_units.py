@@ -1,4 +1,4 @@
-"""What a model unit is: a share of this machine's serving time, and what it comes to in tokens. Knows no engine, no row.
+"""What a model unit is: a share of this machine's serving time, and what it comes to in tokens. Knows no engine.
 
 Shares, not tokens, are sold: whatever bases are served side by side, all their units are parts of one machine.
 """

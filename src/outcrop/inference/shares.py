@@ -146,7 +146,8 @@ class Shares:
     def report(self) -> dict[str, dict[str, Any]]:
         """Every account as it is now by its buyer, that of all answers on demand under `ON_DEMAND`."""
         with self._lock:
-            return {buyer: self._told(account) for buyer, account in ({**self._sold, ON_DEMAND: self._on_demand}).items()}
+            accounts = {**self._sold, ON_DEMAND: self._on_demand}
+            return {buyer: self._told(account) for buyer, account in accounts.items()}
 
     def _told(self, account: Account) -> dict[str, Any]:
         now = self._clock()

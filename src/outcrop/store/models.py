@@ -108,7 +108,8 @@ Kind = Literal["foundation", "provisioned", "deployment"]
 class Servable:
     """What an invocation's model identifier stands for. `model` is None where a foundation model answers.
 
-    `throughput_id` is set where it was bought. `status` is the API's word: Active, InService, Creating, Updating (its present model answers), Failed.
+    `throughput_id` is set where it was bought. `status` is the API's word: Active, InService, Creating, Updating (its
+    present model answers), Failed.
     """
 
     kind: Kind

@@ -9,7 +9,6 @@ import msgspec
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-
 OWN_MODELS = Path(__file__).with_name("own_models")
 """What Bedrock's API has no word for, as a model that any boto3 reads when this folder is among its data paths."""
 

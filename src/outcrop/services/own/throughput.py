@@ -1,4 +1,4 @@
-"""GetThroughput: what was bought of this machine, what of it was used, and what is left. Asks the engines that answer."""
+"""GetThroughput: what was bought of this machine, what of it was used, what is left. Asks the engines that answer."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
