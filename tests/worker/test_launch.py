@@ -11,9 +11,9 @@ import pytest
 from outcrop.domain.errors import JobFailure
 from outcrop.domain.events import Finished, Step
 from outcrop.domain.plan import TrainingPlan
-from outcrop.domain.priority import LOWEST
 from outcrop.sealed import new_key
 from outcrop.worker import launch
+from outcrop.worker.priority import BEHIND
 
 pytestmark = [pytest.mark.xdist_group("worker"), pytest.mark.timeout(60)]
 
@@ -51,16 +51,14 @@ def test_what_the_check_raises_stops_the_child_first(tmp_path: Path) -> None:
     assert not seen[0].is_running()
 
 
-def test_a_child_goes_behind_whoever_asks_a_model(tmp_path: Path) -> None:
-    seen: set[int] = set()
-
+def test_a_child_goes_behind_where_somebody_must_be_served_first(tmp_path: Path) -> None:
     def check() -> None:
         for record in (tmp_path / "processes").iterdir():
-            seen.add(psutil.Process(json.loads(record.read_text())["pid"]).nice())
+            if psutil.Process(json.loads(record.read_text())["pid"]).nice() == BEHIND:
+                raise KeyError("behind")
 
-    with pytest.raises(JobFailure):
-        list(launch.train(_training(tmp_path), tmp_path / "processes", check))
-    assert LOWEST in seen
+    with pytest.raises(KeyError, match="behind"):
+        list(launch.train(_training(tmp_path), tmp_path / "processes", check, lambda: True))
 
 
 def test_a_child_that_is_killed_is_said_to_be(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from outcrop.domain.errors import JobFailure, OutcropError
 from outcrop.domain.events import Event, Failed, Finished, to_line
 from outcrop.domain.lifeline import die_with_parent
 from outcrop.domain.plan import TrainingPlan
-from outcrop.domain.priority import step_aside
 from outcrop.training.peak import peak_memory, peak_of_card
 
 # oneDNN keeps a compiled product for each shape, and torch another copy: 1,024 of both unless told otherwise, half a
@@ -90,5 +89,4 @@ def _keys(source: TextIO) -> list[bytes]:
 
 if __name__ == "__main__":
     die_with_parent()
-    step_aside()  # whoever asks a model goes first: a job has the processors' rest
     sys.exit(main(sys.argv[1:], sys.stdin, sys.stdout))

@@ -4,6 +4,7 @@ Several of these render one file: the tokenizer holds Python's lock while it enc
 the worker itself stays free to beat. Ends when its input ends. Row texts go through pipes only, never into a message.
 """
 
+import os
 import struct
 import sys
 import traceback
@@ -11,12 +12,12 @@ from typing import IO
 
 from outcrop.domain.errors import JobFailure, OutcropError
 from outcrop.domain.lifeline import die_with_parent
-from outcrop.domain.priority import step_aside
 from outcrop.prepared.piece import Span
 from outcrop.worker.rendering import Recipe, Stretch, render
 
 _FRAME = struct.Struct("<?I")  # whether what follows is an answer (and no failure's sentence), and its bytes
 _SPAN = struct.Struct("<QQQQ")
+NICENESS = 10  # it takes every core that nothing else wants: a training beside it goes first
 
 
 def main(source: IO[bytes], answers: IO[bytes]) -> None:
@@ -72,5 +73,5 @@ def stretch_of(asked: bytes) -> Stretch:
 
 if __name__ == "__main__":
     die_with_parent()
-    step_aside()  # it takes every core that nothing else wants
+    os.nice(NICENESS)
     main(sys.stdin.buffer, sys.stdout.buffer)
