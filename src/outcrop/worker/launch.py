@@ -44,8 +44,8 @@ def train(
     """Run the plan in a child; yields its events as they come.
 
     `check` is called at least every 100 ms; what it raises, and closing the generator, stops the child's whole group
-    first. Once `outranked` is true, others on the same processors go before the child. Raises JobFailure where the child
-    says so, or ends without a last word.
+    first. Once `outranked` is true, others on the same processors go before the child. Raises JobFailure where the
+    child says so, or ends without a last word.
     """
     plan_file = training.folder / "plan.json"
     plan_file.write_text(training.plan.to_json())
