@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from counts import Counts
 from outcrop.domain.model_units import SHARES, UNITS_FOR_SALE, Capacity, left_over, share_of
@@ -39,14 +41,15 @@ def answer(buyer: str, model: str = "base", output: int = OUTPUT) -> Answer:
 class Machine:
     """A scheduler whose steps take the time of their tokens; `said` are each answer's tokens, `steps` its life."""
 
+    limits: Limits = LIMITS
     now: float = 0.0
     ended: list[Answer] = field(default_factory=list)
     steps: Counter[Answer] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.shares = Shares(CAPACITY, LIMITS.rows, lambda: self.now)
-        self.scheduler = Scheduler(LIMITS, frozenset(), self.shares)
+        self.shares = Shares(CAPACITY, self.limits.rows, lambda: self.now)
+        self.scheduler = Scheduler(self.limits, frozenset(), self.shares)
 
     def ask(self, asked: Answer) -> bool:
         """As the face does: refused, or here."""
@@ -61,7 +64,7 @@ class Machine:
         """One step; the next token is the last one's successor. Where nothing is to be done time goes by."""
         step = self.scheduler.decide()
         if step is None:
-            assert not self.scheduler.busy, "whoever waits is served"
+            assert not self.scheduler.busy, "whoever is here is served"
             self.now += WORK_S
             return
         self.now += sum(len(span.tokens) for span in step.spans) / CAPACITY.output_tokens_s
@@ -235,3 +238,44 @@ def test_units_that_are_sold_or_given_back_change_what_is_left() -> None:
     while machine.scheduler.busy:
         machine.step()
     assert machine.ended == [under_way]
+
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["ask", "ask", "leave", "step", "pause", "sell"]), st.integers(0, 999)), max_size=60
+)
+
+
+@settings(max_examples=Counts().few_or_full(60, 3000), deadline=None)
+@given(events=EVENTS, rows=st.integers(1, 4))
+def test_whatever_is_asked_left_and_sold_everybody_is_served_and_nothing_is_kept(
+    events: list[tuple[str, int]], rows: int
+) -> None:
+    """In any order: no bucket holds more than its minute, whoever stays gets every token, in the end all is free."""
+    machine = Machine(Limits(rows=rows, cache_tokens=rows * 120, context_tokens=120, prefill_tokens=24))
+    machine.shares.sell({"a": 1, "b": 5}, 6)
+    stay: list[Answer] = []
+    for event, number in events:
+        match event:
+            case "ask":
+                asked = answer(("a", "b", ON_DEMAND)[number % 3], "xy"[number % 2], output=1 + number % OUTPUT)
+                stay += [asked] if machine.ask(asked) else []
+            case "leave" if stay:
+                gone = stay.pop(number % len(stay))
+                if gone not in machine.ended:
+                    gone.cancelled = True
+                    machine.shares.close(gone)
+            case "pause":
+                machine.now += number
+            case "sell":
+                machine.shares.sell({"a": 1 + number % 4, "b": 2}, 6 + number % 10)
+            case _:
+                machine.step()
+        for told in machine.shares.report().values():
+            assert told["left_s"] <= told["most_s"] + 1e-6
+    while machine.scheduler.busy:
+        machine.step()
+    for one in stay:
+        assert one.known[PROMPT:] == list(range(2, one.sampling.max_tokens + 2))
+    assert all(told["open"] == 0 for told in machine.shares.report().values())
+    machine.now += 1000 * BURST_S
+    assert all(told["left_s"] == pytest.approx(told["most_s"]) for told in machine.shares.report().values())
