@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from outcrop.inference.asking import Sampling
 from outcrop.inference.loading import Loaded, load_engine
-from outcrop.inference.measuring import known_or_measured, measured, read
+from outcrop.inference.measuring import FEWEST_STEPS, known_or_measured, measured, read
 from outcrop.inference.scheduler import Step
 
 ROWS = 4
@@ -23,14 +22,15 @@ def loaded(checkpoint: Path) -> Loaded:
 class Ticks:
     """The engine's own doer, with a clock that says how much a step shall have taken."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: Loaded, pace: float = 1.0) -> None:
         self._doer = loaded.doer
+        self._pace = pace
         self.now = 0.0
         self.rows: list[int] = []
 
     def do(self, step: Step) -> list[int]:
         prompts = any(len(span.tokens) > 1 for span in step.spans)
-        self.now += 0.5 if prompts else 0.01
+        self.now += self._pace * (0.1 if prompts else 0.01)
         self.rows.append(len(step.spans))
         return self._doer.do(step)
 
@@ -42,15 +42,21 @@ def test_rates_are_tokens_of_full_steps_over_their_time(loaded: Loaded) -> None:
     ticks = Ticks(loaded)
     capacity = measured(Loaded(doer=ticks, models=loaded.models, limits=loaded.limits), lambda: ticks.now)
     prompt = min(512 // ROWS, 192 - 16)  # of each row, so that one step has all of them
-    assert capacity.input_tokens_s == pytest.approx(ROWS * prompt / 0.5)
+    assert capacity.input_tokens_s == pytest.approx(ROWS * prompt / 0.1)
     assert capacity.output_tokens_s == pytest.approx(ROWS / 0.01)
     assert set(ticks.rows) == {ROWS}
 
 
-def test_a_real_engine_is_measured_and_answers_as_before(loaded: Loaded) -> None:
+def test_a_slow_base_is_not_measured_for_long(loaded: Loaded) -> None:
+    ticks = Ticks(loaded, pace=100.0)
+    capacity = measured(Loaded(doer=ticks, models=loaded.models, limits=loaded.limits), lambda: ticks.now)
+    assert len(ticks.rows) == FEWEST_STEPS
+    assert capacity.output_tokens_s == pytest.approx(ROWS / 1.0)
+
+
+def test_a_real_engine_is_measured_alike_twice(loaded: Loaded) -> None:
     capacity = measured(loaded, time.thread_time)
     assert capacity.input_tokens_s > capacity.output_tokens_s > 0
-    assert Sampling(max_tokens=1, seed=0)  # nothing of it is left in the engine: its rows are free
     again = measured(loaded, time.thread_time)
     assert 0.1 < again.output_tokens_s / capacity.output_tokens_s < 10
 

@@ -23,7 +23,9 @@ ROUNDS = 5
 ANSWER_TOKENS = 16
 """Of one answer in one round: single-token steps are short, and a median of fifteen is steady."""
 ENOUGH_S = 1.0
-"""No further round is begun after so long: a large base has told enough by then."""
+"""No further round is begun after so long, and one under way ends: a large base has told enough by then."""
+FEWEST_STEPS = 4
+"""Of a round: one of prompts, and single-token steps enough for a median."""
 SHORTEST_S = 1e-6  # of a step: less than any clock tells apart
 SPELLED_TOKEN = 1  # any token would do: the work is the same
 log = logging.getLogger(__name__)
@@ -53,9 +55,10 @@ def read(file: Path) -> Capacity | None:
 
 def measured(loaded: Loaded, clock: Clock) -> Capacity:
     """Medians over the rounds' steps. The first round warms caches and is left out, unless it was all there was."""
-    began, rounds = clock(), [_round(loaded, clock)]
-    while len(rounds) < ROUNDS and clock() - began < ENOUGH_S:
-        rounds.append(_round(loaded, clock))
+    enough = clock() + ENOUGH_S
+    rounds = [_round(loaded, clock, enough)]
+    while len(rounds) < ROUNDS and clock() < enough:
+        rounds.append(_round(loaded, clock, enough))
     steps = [step for each in (rounds[1:] or rounds) for step in each]
     return Capacity(
         input_tokens_s=_median_rate([step for step in steps if step.of_prompts]),
@@ -72,17 +75,20 @@ class _Timed:
     seconds: float
 
 
-def _round(loaded: Loaded, clock: Clock) -> list[_Timed]:
-    """Prompts that fill one step, then their answers, every row taken."""
+def _round(loaded: Loaded, clock: Clock, enough: float) -> list[_Timed]:
+    """Prompts that fill one step, then their answers, every row taken; no more than is needed once it is `enough`."""
     scheduler = Scheduler(loaded.limits, frozenset())
     for _ in range(loaded.limits.rows):
         scheduler.submit(_answer(loaded))
-    steps = []
+    steps: list[_Timed] = []
     while (step := scheduler.decide()) is not None:
         began = clock()
         chosen = loaded.doer.do(step)
         steps.append(_timed(step, clock() - began))
         scheduler.absorb(step, chosen)
+        if clock() > enough and len(steps) >= FEWEST_STEPS:
+            for answer in scheduler.answers():
+                answer.cancelled = True
     return steps
 
 
