@@ -35,6 +35,7 @@ WARM_UP_S = 20.0  # the flood's saved minute: two twentieths of it are six secon
 PROMPT_WORDS, ANSWER_TOKENS = 40, 64
 QUESTIONS = 8
 FLOOD_THREADS = 64
+UNSENT = "unsent"
 FLOODER = "--flooder"  # this program as the flood's own process: home, model, seconds between questions
 TRAINING_ROWS, TRAINING_EPOCHS = 20_000, 5  # longer than any round
 
@@ -202,7 +203,8 @@ def flood(home: Path, model: str, gap_s: float) -> None:
             asked.append(pool.submit(outcome, runtime, model, len(asked) % QUESTIONS))
             next_at += gap_s
             time.sleep(max(0.0, next_at - time.monotonic()))
-    outcomes = [each.result() for each in asked]
+        pool.shutdown(cancel_futures=True)  # what a slow machine had no thread for was never sent
+    outcomes = [UNSENT if each.cancelled() else each.result() for each in asked]
     print(json.dumps({name: outcomes.count(name) for name in sorted(set(outcomes))}))
 
 
