@@ -1,5 +1,7 @@
 """Training on from custom models: the same base, standing alone, whatever becomes of the parent."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -63,6 +65,35 @@ def test_whole_weights_are_trained_provisioned_and_answer(world: World, provisio
     bedrock.update_provisioned_model_throughput(provisionedModelId=provisioned, desiredModelId=full_model)
     assert in_service(bedrock, provisioned) == full_model
     assert world.say(provisioned) == COLOURS[1]
+
+
+def test_throughput_moves_to_and_fro_with_no_failed_request(
+    world: World, bedrock: Any, provisioned: str, parent: str, full_model: str
+) -> None:
+    runtime, moved = world.client("bedrock-runtime"), threading.Event()
+
+    def ask_on() -> int:
+        """Asks until all moves are made; any refusal, retried or not, ends it with its error."""
+        asked = 0
+        while not moved.is_set() or not asked:
+            answer = runtime.converse(
+                modelId=provisioned,
+                messages=[{"role": "user", "content": [{"text": "Colour?"}]}],
+                inferenceConfig={"maxTokens": 4},
+            )
+            assert answer["ResponseMetadata"]["RetryAttempts"] == 0
+            asked += 1
+        return asked
+
+    with ThreadPoolExecutor(3) as pool:
+        asking = [pool.submit(ask_on) for _ in range(3)]
+        try:
+            for model in (parent, full_model, parent, full_model):
+                bedrock.update_provisioned_model_throughput(provisionedModelId=provisioned, desiredModelId=model)
+                assert in_service(bedrock, provisioned) == model
+        finally:
+            moved.set()
+        assert min(each.result() for each in asking) >= 4
 
 
 def test_a_child_has_its_parents_base_and_counts_as_it(

@@ -16,6 +16,7 @@ NEEDED = (
     "outcrop/cli/lab/held_out.txt",
     "outcrop/store/migrations/env.py",
     "outcrop/modeling/kernels.cpp",
+    "outcrop/wire/own_models/outcrop/2026-11-25/service-2.json",
 )
 
 

@@ -55,7 +55,18 @@ def test_it_comes_back_as_it_was_made_by_name_and_arn(database: Database, provis
         assert throughput.find(connection, *HERE, made.name) == made
         assert throughput.find(connection, *HERE, made.arn) == made
         assert throughput.find(connection, "us-west-2", HERE[1], made.arn) is None
-        assert throughput.of_account(connection, *HERE) == [made]
+
+
+def test_units_are_sold_whatever_the_region_until_they_fail(
+    database: Database, provision: Provision, noon: datetime
+) -> None:
+    provision(model_units=3)
+    elsewhere = provision(id="elsewhereaaa", arn="arn:elsewhere", region="us-west-2", model_units=4)
+    with database.read() as connection:
+        assert throughput.units_sold(connection) == 7
+    throughput.mark_failed(database, elsewhere, "no memory", noon)
+    with database.read() as connection:
+        assert throughput.units_sold(connection) == 3
 
 
 def test_what_waits_is_pending_until_it_is_in_service(database: Database, provision: Provision, noon: datetime) -> None:

@@ -22,6 +22,7 @@ COMMANDS = {
     "data": ("outcrop.cli.data", "data"),
     "jobs": ("outcrop.cli.jobs", "jobs"),
     "models": ("outcrop.cli.models", "models"),
+    "throughput": ("outcrop.cli.throughput", "throughput"),
     "export": ("outcrop.cli.export", "export"),
     "cleanup": ("outcrop.cli.cleanup", "cleanup"),
 }

@@ -107,6 +107,7 @@ class Clients:
 
         self.region = region
         self._session = boto3.Session(variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"])
+        _teach_own_models(self._session)
         self._common = {
             "endpoint_url": variables["AWS_ENDPOINT_URL"],
             "region_name": region,
@@ -143,9 +144,21 @@ class Clients:
         return self.client("kms")
 
     @functools.cached_property
+    def outcrop(self) -> Any:
+        """Outcrop's own service."""
+        return self.client("outcrop")
+
+    @functools.cached_property
     def sts(self) -> Any:
         """Who am I."""
         return self.client("sts")
+
+
+def _teach_own_models(session: Any) -> None:
+    """Let a boto3 session know Outcrop's own service, as AWS_DATA_PATH would."""
+    from outcrop.wire import OWN_MODELS
+
+    session._session.get_component("data_loader").search_paths.append(str(OWN_MODELS))
 
 
 def every(client: Any, operation: str, member: str, **arguments: Any) -> Iterator[dict[str, Any]]:

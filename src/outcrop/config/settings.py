@@ -89,6 +89,11 @@ class Settings:
         return self.home / "machine.json"
 
     @property
+    def capacities_folder(self) -> Path:
+        """What engines measured of this machine, a file (JSON) for each base; made again where it is missing."""
+        return self.home / "capacities"
+
+    @property
     def catalogue_file(self) -> Path:
         """The user's own mappings from model ids to checkpoints (TOML)."""
         return self.home / "models.toml"

@@ -6,7 +6,8 @@ The socket opens when the checkpoint is loaded: whoever can connect can ask.
 import argparse
 import os
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,10 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arguments:
-    """The command line. `cache_mib` bounds the memory of all keys and values together."""
+    """The command line. `cache_mib` bounds the memory of all keys and values together.
+
+    `capacity`: where what the machine does for the checkpoint is kept; None: it is measured and not kept.
+    """
 
     checkpoint: Path
     socket: Path
@@ -30,6 +34,7 @@ class Arguments:
     rows: int
     cache_mib: int
     device: str
+    capacity: Path | None
 
 
 def main(line: Sequence[str] | None = None) -> None:
@@ -55,6 +60,7 @@ def read_arguments(line: Sequence[str] | None) -> Arguments:
     parser.add_argument("--rows", type=int, default=ROWS, help="answers side by side")
     parser.add_argument("--cache-mib", type=int, default=CACHE_MIB, help="memory for keys and values, at most")
     parser.add_argument("--device", default=AUTO, help="as torch names it; auto: CUDA where there is one")
+    parser.add_argument("--capacity", type=Path, help="file that keeps the measured tokens a second")
     return Arguments(**vars(parser.parse_args(line)))
 
 
@@ -64,17 +70,25 @@ def _load(arguments: Arguments) -> Starlette:
     from outcrop.inference.desk import Desk
     from outcrop.inference.face import Parts, create_app
     from outcrop.inference.loading import load_engine
+    from outcrop.inference.measuring import known_or_measured
     from outcrop.inference.prompts import Prompts
     from outcrop.inference.scheduler import Scheduler
+    from outcrop.inference.shares import Shares
     from outcrop.text import Tokenizer
 
     torch.set_num_threads(arguments.threads)
     device = torch.device(device_named(arguments.device, torch.cuda.is_available()))
     loaded = load_engine(arguments.checkpoint, device, rows=arguments.rows, cache_bytes=arguments.cache_mib * 2**20)
     tokenizer = Tokenizer.load(arguments.checkpoint)
-    desk = Desk(Scheduler(loaded.limits, tokenizer.stop_ids), loaded.doer)
-    parts = Parts(desk=desk, models=loaded.models, prompts=Prompts(tokenizer), limits=loaded.limits)
+    shares = Shares(known_or_measured(arguments.capacity, loaded, clock_of(device.type)), loaded.limits.rows)
+    desk = Desk(Scheduler(loaded.limits, tokenizer.stop_ids, shares), loaded.doer, shares)
+    parts = Parts(desk=desk, models=loaded.models, prompts=Prompts(tokenizer), limits=loaded.limits, shares=shares)
     return create_app(parts)
+
+
+def clock_of(device: str) -> Callable[[], float]:
+    """What measures steps: on a CPU the thread's processor time, from which other programs take nothing away."""
+    return time.thread_time if device == "cpu" else time.perf_counter
 
 
 def device_named(asked: str, has_cuda: bool) -> str:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from outcrop.inference.asking import Broken, Progress
 from outcrop.inference.engine import Doer, Engine, Said
 from outcrop.inference.scheduler import Answer, Scheduler
+from outcrop.inference.shares import Shares
 
 Pieces = asyncio.Queue[Progress | Broken]
 
@@ -17,7 +18,8 @@ Pieces = asyncio.Queue[Progress | Broken]
 class Desk:
     """Runs one engine in a thread of its own, between `open` and `close`."""
 
-    def __init__(self, scheduler: Scheduler, doer: Doer) -> None:
+    def __init__(self, scheduler: Scheduler, doer: Doer, shares: Shares | None = None) -> None:
+        self._shares = shares
         self._engine = Engine(scheduler, doer, self._deliver)
         self._thread = threading.Thread(target=self._engine.run, name="engine", daemon=True)
         self._listeners: dict[Answer, Pieces] = {}
@@ -42,6 +44,8 @@ class Desk:
         """Pieces of the answer as they come; the last one has `finish`, or is Broken."""
         pieces: Pieces = asyncio.Queue()
         self._listeners[answer] = pieces
+        if self._shares is not None:
+            self._shares.open(answer)
         self._engine.submit(answer)
         try:
             while True:
@@ -52,6 +56,8 @@ class Desk:
         finally:
             self._engine.cancel(answer)
             del self._listeners[answer]
+            if self._shares is not None:
+                self._shares.close(answer)
 
     def _deliver(self, said: Said) -> None:
         """From the engine's thread: one hop for the whole step."""

@@ -36,6 +36,8 @@ class Asked(Struct, kw_only=True, forbid_unknown_fields=True):
     stop: str | Annotated[list[str], Meta(max_length=8192)] | None = None
     stream: bool = False
     stream_options: StreamOptions | None = None
+    user: str = ""
+    """Whose units the answer is of; empty, or unknown: nobody's."""
 
     def sampling(self, room: int, seed: int) -> Sampling:
         """With at most `room` tokens, and `seed` where none was asked for."""
@@ -95,6 +97,13 @@ class LoadAsked(Struct, forbid_unknown_fields=True):
 
     lora_name: Text
     lora_path: Text
+
+
+class SharesAsked(Struct, kw_only=True, forbid_unknown_fields=True):
+    """`POST /outcrop/throughput`: units by who bought them, and how many are sold on this machine in all."""
+
+    units: dict[str, Annotated[int, Meta(ge=1)]]
+    sold: Annotated[int, Meta(ge=0)]
 
 
 class UnloadAsked(Struct, forbid_unknown_fields=True):

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import logging
+import math
 import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ from outcrop.inference.desk import Desk
 from outcrop.inference.dialect import ChatAsked, CompletionAsked, Reply
 from outcrop.inference.prompts import Prompts
 from outcrop.inference.scheduler import Answer, Limits
+from outcrop.inference.shares import Shares
 from outcrop.inference.shelf import NamedModels
 from outcrop.inference.writer import TextWriter
 
@@ -40,6 +42,7 @@ class Parts:
     models: NamedModels
     prompts: Prompts
     limits: Limits
+    shares: Shares
 
 
 def create_app(parts: Parts) -> Starlette:
@@ -61,6 +64,8 @@ def create_app(parts: Parts) -> Starlette:
             Route("/tokenize", face.tokenize, methods=["POST"]),
             Route("/v1/load_lora_adapter", face.load, methods=["POST"]),
             Route("/v1/unload_lora_adapter", face.unload, methods=["POST"]),
+            Route("/outcrop/throughput", face.throughput, methods=["GET"]),
+            Route("/outcrop/throughput", face.sell, methods=["POST"]),
         ],
         exception_handlers={HTTPException: _refuse, Exception: _break},
         lifespan=lifespan,
@@ -116,6 +121,17 @@ class Face:
             raise HTTPException(404, f"The model {asked.lora_name!r} is not loaded.")
         return _json({"unloaded": asked.lora_name})
 
+    async def throughput(self, _: Request) -> Response:
+        """What this machine does for this base, and what became of who bought a share of it."""
+        shares = self._parts.shares
+        return _json({"capacity": asdict(shares.capacity), "buyers": shares.report()})
+
+    async def sell(self, request: Request) -> Response:
+        """From now on these have bought so much."""
+        asked = await _read(request, dialect.SharesAsked)
+        self._parts.shares.sell(asked.units, asked.sold)
+        return _json({"sold": asked.sold})
+
     async def _answer(
         self, request: Request, asked: CompletionAsked | ChatAsked, encode: Callable[[], list[int]]
     ) -> Response:
@@ -139,7 +155,17 @@ class Face:
             raise HTTPException(400, told)
         sampling = asked.sampling(room, secrets.randbits(63))
         writer = TextWriter(self._parts.prompts.stream(), sampling.stop)
-        return Answer(prompt=prompt, sampling=sampling, model=model, writer=writer)
+        answer = Answer(prompt=prompt, sampling=sampling, model=model, writer=writer, buyer=asked.user)
+        self._refuse_beyond_what_was_bought(answer)
+        return answer
+
+    def _refuse_beyond_what_was_bought(self, answer: Answer) -> None:
+        wait_s = self._parts.shares.refused_for_s(answer)
+        if wait_s is not None:
+            # What Bedrock says, and for how long.
+            told = "Too many tokens, please wait before trying again. "
+            told += f"The model units that were bought have room for this request in {wait_s:.1f} s."
+            raise HTTPException(429, told, {"retry-after": str(math.ceil(wait_s))})
 
     async def _whole(self, pieces: AsyncIterator[Progress | Broken], reply: Reply, answer: Answer) -> Response:
         texts: list[str] = []
@@ -203,10 +229,15 @@ def _json(body: dict[str, Any], status: int = 200) -> Response:
     return Response(dialect.to_json(body), status, media_type="application/json")
 
 
+KINDS = {404: "not_found_error", 429: "rate_limit_error"}
+
+
 async def _refuse(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    kind = "not_found_error" if error.status_code == 404 else "invalid_request_error"
-    return _json(dialect.error(error.detail, kind, error.status_code), error.status_code)
+    kind = KINDS.get(error.status_code, "invalid_request_error")
+    answer = _json(dialect.error(error.detail, kind, error.status_code), error.status_code)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def _break(_: Request, error: Exception) -> Response:

@@ -9,9 +9,10 @@ within the budget to the end of every answer, so nothing is ever evicted.
 """
 
 from collections import deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Protocol
 
 from outcrop.inference.asking import Finish, FinishReason, Progress, Sampling, Scored, Tokens, Writer
 
@@ -29,7 +30,7 @@ class Limits:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Answer:
-    """One request on its way. `model` is opaque here: answers of one model run side by side.
+    """One request on its way. `model` is opaque here: answers of one model run side by side; so is `buyer`.
 
     `prompt_scores`, where they were asked for, grow as the prompt runs: whoever runs it adds them, nobody here looks.
     """
@@ -38,6 +39,7 @@ class Answer:
     sampling: Sampling
     model: Hashable
     writer: Writer
+    buyer: str = ""
     known: list[int] = field(default_factory=list)
     cached: int = 0
     row: int = -1
@@ -87,11 +89,46 @@ class Step:
     """Rows and positions that the cache must have."""
 
 
+class Turns(Protocol):
+    """Whose turn it is, and who stands still. If anybody stands still, somebody else is here who does not."""
+
+    def look(self, here: Iterable[Answer]) -> None:
+        """A step is to be decided for these, in the order in which they came."""
+
+    def next(self, waiting: Sequence[Answer]) -> Answer | None:
+        """Who of those that wait should run next; None where all of them stand still."""
+
+    def taken(self, answer: Answer) -> None:
+        """It has a row now."""
+
+    def holds_back(self, answer: Answer) -> bool:
+        """Whether an answer stands still in this step."""
+
+
+class FirstCome:
+    """First come, first served; nobody stands still."""
+
+    def look(self, here: Iterable[Answer]) -> None:
+        """Everybody is welcome."""
+
+    def next(self, waiting: Sequence[Answer]) -> Answer | None:
+        """The first."""
+        return waiting[0]
+
+    def taken(self, answer: Answer) -> None:
+        """Nothing is remembered."""
+
+    def holds_back(self, answer: Answer) -> bool:
+        """Never."""
+        return False
+
+
 class Scheduler:
     """The answers that wait and those that run."""
 
-    def __init__(self, limits: Limits, end_tokens: frozenset[int]) -> None:
+    def __init__(self, limits: Limits, end_tokens: frozenset[int], turns: Turns | None = None) -> None:
         self.limits = limits
+        self._turns = turns or FirstCome()
         self._end_tokens = end_tokens
         self._waiting: deque[Answer] = deque()
         self._running: list[Answer] = []
@@ -103,7 +140,7 @@ class Scheduler:
         return bool(self._waiting or self._running)
 
     def submit(self, answer: Answer) -> None:
-        """Queue an answer; first come, first served."""
+        """Queue an answer."""
         self._waiting.append(answer)
 
     def answers(self) -> list[Answer]:
@@ -119,12 +156,14 @@ class Scheduler:
     def decide(self) -> Step | None:
         """The next step, or None where nothing is to be done."""
         self._drop_cancelled()
+        self._turns.look(self.answers())
         self._admit()
         spans = _side_by_side(self._spans())
         if not spans:
             return None
         moves, self._moves = tuple(self._moves), []
-        length = max(span.start + len(span.tokens) for span in spans)
+        kept = max(answer.cached for answer in self._running)  # of those that stand still, too
+        length = max(kept, *(span.start + len(span.tokens) for span in spans))
         return Step(moves=moves, spans=spans, rows=len(self._running), length=length)
 
     def absorb(self, step: Step, chosen: list[int]) -> list[tuple[Answer, Progress]]:
@@ -162,7 +201,7 @@ class Scheduler:
         for answer in self._running:
             pending = len(answer.known) - answer.cached
             count = pending if pending == 1 else min(pending, room)
-            if count == 0:
+            if count == 0 or self._turns.holds_back(answer):
                 continue
             room -= count if pending > 1 else 0
             tokens = tuple(answer.known[answer.cached : answer.cached + count])
@@ -170,10 +209,27 @@ class Scheduler:
             yield Span(answer=answer, start=answer.cached, tokens=tokens, chooses=count == pending, draw=draw)
 
     def _admit(self) -> None:
-        while self._waiting and self._fits(self._waiting[0]):
-            answer = self._waiting.popleft()
+        while self._waiting and (answer := self._turns.next(self._waiting)) and self._has_room(answer):
+            self._waiting.remove(answer)
+            self._turns.taken(answer)
             answer.row = len(self._running)
             self._running.append(answer)
+
+    def _has_room(self, answer: Answer) -> bool:
+        """Whether it fits, after those that stand still have made room for it where they must."""
+        while not self._fits(answer):
+            still = [one for one in self._running if self._turns.holds_back(one)]
+            if not still:
+                return False
+            self._put_back(still[-1])
+        return True
+
+    def _put_back(self, answer: Answer) -> None:
+        """It waits again, and what it had cached is run again, to the same bits, when its turn comes."""
+        self._retire(answer)
+        answer.cached = 0
+        answer.prompt_scores.clear()
+        self._waiting.appendleft(answer)
 
     def _fits(self, answer: Answer) -> bool:
         rows = len(self._running) + 1

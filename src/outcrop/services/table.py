@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import cast
 
-from outcrop.services import bedrock, iam, kms, runtime, s3, sts
+from outcrop.services import bedrock, iam, kms, own, runtime, s3, sts
 from outcrop.services.call import Operation
 
 OPERATIONS: dict[str, Mapping[str, Operation]] = {
@@ -13,4 +13,5 @@ OPERATIONS: dict[str, Mapping[str, Operation]] = {
     "iam": iam.OPERATIONS,
     "sts": sts.OPERATIONS,
     "kms": kms.OPERATIONS,
+    "outcrop": own.OPERATIONS,
 }

@@ -108,13 +108,15 @@ Kind = Literal["foundation", "provisioned", "deployment"]
 class Servable:
     """What an invocation's model identifier stands for. `model` is None where a foundation model answers.
 
-    `status` is the API's word: Active, InService, Creating, Updating (its present model answers), Failed.
+    `throughput_id` is set where it was bought. `status` is the API's word: Active, InService, Creating, Updating (its
+    present model answers), Failed.
     """
 
     kind: Kind
     foundation_model_id: str
     model: CustomModel | None
     status: str
+    throughput_id: str | None = None
 
 
 def servable(
@@ -148,7 +150,13 @@ def _provisioned(connection: sa.Connection, found: throughput.Throughput | None)
         return None
     model = None if found.model_id is None else by_id(connection, found.model_id)
     base = found.foundation_model_id
-    return Servable(kind="provisioned", foundation_model_id=base, model=model, status=found.status.value)
+    return Servable(
+        kind="provisioned",
+        foundation_model_id=base,
+        model=model,
+        status=found.status.value,
+        throughput_id=found.id,
+    )
 
 
 def add(connection: sa.Connection, model: CustomModel) -> None:

@@ -138,10 +138,16 @@ def find(connection: sa.Connection, region: str, account: str, identifier: str) 
     return None if row is None else from_row(row)
 
 
-def of_account(connection: sa.Connection, region: str, account: str) -> list[Throughput]:
-    """All of it in this Region and account."""
-    mine = (THROUGHPUT.c.account == account, THROUGHPUT.c.region == region)
-    return [from_row(row) for row in connection.execute(sa.select(THROUGHPUT).where(*mine))]
+def of_account(connection: sa.Connection, account: str) -> list[Throughput]:
+    """All of it in this account, whatever the Region, the oldest first."""
+    mine = sa.select(THROUGHPUT).where(THROUGHPUT.c.account == account).order_by(THROUGHPUT.c.created_at)
+    return [from_row(row) for row in connection.execute(mine)]
+
+
+def units_sold(connection: sa.Connection) -> int:
+    """Units of all that has not failed, in every Region and account: one machine keeps them all."""
+    sold = sa.select(sa.func.coalesce(sa.func.sum(THROUGHPUT.c.model_units), 0))
+    return int(connection.execute(sold.where(THROUGHPUT.c.status != ThroughputStatus.FAILED.value)).scalar_one())
 
 
 def names_using(connection: sa.Connection, model_id: str) -> list[str]:

@@ -9,11 +9,13 @@ from outcrop.domain.errors import Fault
 from outcrop.wire.faults import fault
 from outcrop.wire.form_values import read_query
 from outcrop.wire.message import Headers, Match, Params, Query, Request, RequestBody, Response, ResponseBody
+from outcrop.wire.models import OWN_MODELS
 from outcrop.wire.operation import Operation
 from outcrop.wire.service import NAMES, Service, service, service_for
 
 __all__ = [
     "NAMES",
+    "OWN_MODELS",
     "Headers",
     "Match",
     "Operation",

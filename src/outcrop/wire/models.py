@@ -1,4 +1,4 @@
-"""botocore's service models, read lean: no documentation, no ordered dicts. Knows nothing of what is served."""
+"""Service models, botocore's and our own, read lean: no documentation, no ordered dicts. Knows not what is served."""
 
 import gzip
 from functools import cache
@@ -9,6 +9,9 @@ import msgspec
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
+OWN_MODELS = Path(__file__).with_name("own_models")
+"""What Bedrock's API has no word for, as a model that any boto3 reads when this folder is among its data paths."""
+
 
 def load_model(name: str) -> ServiceModel:
     """The newest model of a service, as botocore's own clients read it."""
@@ -18,7 +21,7 @@ def load_model(name: str) -> ServiceModel:
 @cache
 def _loader() -> Loader:
     """One for all services: the search for what botocore has is its slowest step."""
-    return Loader(file_loader=_LeanFiles())
+    return Loader(extra_search_paths=[str(OWN_MODELS)], file_loader=_LeanFiles())
 
 
 class _LeanFiles:

@@ -12,7 +12,7 @@ from outcrop.wire.models import load_model
 from outcrop.wire.operation import Operation
 from outcrop.wire.routing import Router
 
-NAMES = ("bedrock", "bedrock-runtime", "s3", "iam", "sts", "kms")
+NAMES = ("bedrock", "bedrock-runtime", "s3", "iam", "sts", "kms", "outcrop")
 
 _RUNTIME_PATHS = ("/model/", "/async-invoke", "/guardrail/", "/guardrail-checks")
 """Bedrock's two halves share a signing name; the data plane's paths begin so."""

@@ -1,21 +1,25 @@
 """One engine process: started, asked whether it answers, given models. Knows nothing of who wants it."""
 
 import contextlib
+import hashlib
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import outcrop.services.runtime.engine as face
-from outcrop.worker import children
+from outcrop import __version__
+from outcrop.worker import children, machine
 
 
 @dataclass(slots=True, kw_only=True)
 class EngineProcess:
     """A running engine and the models that it holds. `said_ready`: whether the database was told.
 
-    `lent`: only jobs have needed it so far; `needed`: when it last was.
+    `lent`: only jobs have needed it so far; `needed`: when it last was. `sold`: what it was told of units, last.
+    `unneeded`: since when nobody needs a model that it holds.
     """
 
     checkpoint: str
@@ -28,6 +32,8 @@ class EngineProcess:
     said_ready: bool = False
     lent: bool = False
     holds: set[str] = field(default_factory=set)
+    sold: tuple[dict[str, int], int] | None = None
+    unneeded: dict[str, float] = field(default_factory=dict)
 
     @property
     def age_s(self) -> float:
@@ -54,6 +60,18 @@ class EngineProcess:
             face.load_adapter(self.socket, model_id, folder)
         self.holds.add(model_id)
 
+    def sell(self, units: dict[str, int], sold: int) -> None:
+        """Tell who bought how many units of it, and how many are sold in all, unless it knows."""
+        if self.sold != (units, sold):
+            face.sell(self.socket, units, sold)
+            self.sold = units, sold
+
+    def outlived(self, wanted: Collection[str], seconds: float) -> list[str]:
+        """The models that nobody has needed for so long."""
+        now = time.monotonic()
+        self.unneeded = {name: self.unneeded.get(name, now) for name in self.holds if name not in wanted}
+        return [name for name, since in self.unneeded.items() if now - since >= seconds]
+
     def unload(self, model_id: str) -> None:
         """Let a model go. An engine that refuses does not have it."""
         with contextlib.suppress(face.EngineRefused):
@@ -69,11 +87,20 @@ def start(launch: children.Launch, records: Path, checkpoint: str, socket: Path)
     return EngineProcess(checkpoint=checkpoint, socket=socket, child=child, log=launch.log, started=now, needed=now)
 
 
-def launch_of(checkpoint: str, socket: Path, logs: Path, threads: int) -> children.Launch:
-    """How the engine of a checkpoint is started."""
+def launch_of(checkpoint: str, socket: Path, logs: Path, threads: int, capacities: Path) -> children.Launch:
+    """How the engine of a checkpoint is started. `capacities`: the folder that keeps what was measured."""
+    computes = ["--checkpoint", checkpoint, "--threads", str(threads)]
+    capacity = capacity_file(capacities, Path(checkpoint), computes)
     return children.Launch(
         module="outcrop.inference",
-        arguments=["--checkpoint", checkpoint, "--socket", str(socket), "--threads", str(threads)],
+        arguments=[*computes, "--socket", str(socket), "--capacity", str(capacity)],
         log=logs / f"engine-{socket.stem}.log",
         threads=threads,
     )
+
+
+def capacity_file(folder: Path, checkpoint: Path, arguments: Sequence[str]) -> Path:
+    """Where the capacity for this base, engine and machine is kept: anything else of one of them is another file."""
+    weights = sorted((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in checkpoint.glob("*"))
+    named = json.dumps([machine.fingerprint(), __version__, list(arguments), weights])
+    return folder / f"{hashlib.sha256(named.encode()).hexdigest()[:16]}.json"

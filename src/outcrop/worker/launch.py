@@ -14,6 +14,7 @@ from outcrop.domain.errors import JobFailure
 from outcrop.domain.events import Event, Failed, Finished, from_line
 from outcrop.domain.plan import TrainingPlan
 from outcrop.worker import children
+from outcrop.worker.priority import Place
 
 POLL_S = 0.1
 ENDED = None  # what the reader puts last
@@ -37,11 +38,14 @@ class Training:
     keys: Sequence[bytes] = field(repr=False)
 
 
-def train(training: Training, records: Path, check: Callable[[], None]) -> Generator[Event, None, None]:
+def train(
+    training: Training, records: Path, check: Callable[[], None], outranked: Callable[[], bool] = lambda: False
+) -> Generator[Event, None, None]:
     """Run the plan in a child; yields its events as they come.
 
     `check` is called at least every 100 ms; what it raises, and closing the generator, stops the child's whole group
-    first. Raises JobFailure where the child says so, or ends without a last word.
+    first. Once `outranked` is true, others on the same processors go before the child. Raises JobFailure where the
+    child says so, or ends without a last word.
     """
     plan_file = training.folder / "plan.json"
     plan_file.write_text(training.plan.to_json())
@@ -54,9 +58,15 @@ def train(training: Training, records: Path, check: Callable[[], None]) -> Gener
         piped=True,
     )
     child = children.start(launch, records)
+    place = Place(child.process.pid, outranked)
+
+    def look() -> None:
+        check()
+        place.look()
+
     try:
         _hand_over(child, training.keys)
-        yield from _listen(child, check)
+        yield from _listen(child, look)
     finally:
         child.stop()
 

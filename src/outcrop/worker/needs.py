@@ -18,7 +18,7 @@ class Needs:
     """Custom models by checkpoint; the checkpoint of each foundation model; and why each other one cannot be had.
 
     `throughput` and `deployments` are those that wait for their model; `awaited` are those models' ids. `lent` are the
-    checkpoints that only jobs need, for a moment.
+    checkpoints that only jobs need, for a moment. `bought`: units by checkpoint and throughput; `sold`: all of them.
     """
 
     held: dict[str, dict[str, CustomModel]] = field(default_factory=dict)
@@ -27,6 +27,8 @@ class Needs:
     throughput: list[Throughput] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)
     lent: set[str] = field(default_factory=set)
+    bought: dict[str, dict[str, int]] = field(default_factory=dict)
+    sold: int = 0
 
     @property
     def awaited(self) -> set[str]:
@@ -50,6 +52,10 @@ def needs_of(ground: WorkerGround) -> Needs:
                 _need_foundation(ground, needs, bought.foundation_model_id)
             else:
                 _need(ground, needs, model_id)
+            checkpoint = needs.checkpoint_of(model_id or bought.foundation_model_id)
+            if checkpoint is not None:
+                needs.bought.setdefault(checkpoint, {})[bought.id] = bought.model_units
+        needs.sold += bought.model_units
     for deployed in deployments.standing(ground.database):
         for model_id in (deployed.model_id, deployed.wanted_model_id):
             _need(ground, needs, model_id)

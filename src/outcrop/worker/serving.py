@@ -4,6 +4,7 @@ Level-triggered: each look compares what should be with what is and takes the ne
 which step a crash cut off. An engine counts as ready once it has loaded all that is in service.
 """
 
+import contextlib
 import logging
 import os
 import time
@@ -25,6 +26,7 @@ from outcrop.worker.telling import tell
 
 START_LIMIT_S = 900.0  # a large checkpoint on a slow disk; an engine that is silent for longer will stay so
 LINGER_S = 60.0  # an engine that a job had wished for: the next job of the same base, or its model's user, comes soon
+LET_GO_AFTER_S = 2.0  # a request that found a model's name just before its throughput moved on still asks for it
 UNNEEDED = "no job needs it any more"
 LOG = logging.getLogger(__name__)
 
@@ -123,7 +125,9 @@ class Serving:
             if row.checkpoint in self._running or (rest is not None and time.monotonic() < rest.until):
                 continue
             threads = max(1, (os.cpu_count() or 1) // 2)
-            launch = processes.launch_of(row.checkpoint, Path(row.socket), settings.logs_folder, threads)
+            launch = processes.launch_of(
+                row.checkpoint, Path(row.socket), settings.logs_folder, threads, settings.capacities_folder
+            )
             engine = processes.start(launch, settings.processes_folder, row.checkpoint, Path(row.socket))
             engine.lent = row.checkpoint in self._lent
             self._lent.discard(row.checkpoint)
@@ -140,7 +144,8 @@ class Serving:
         """Load what is missing, let go what nobody needs. What was refused is tried at once where somebody waits."""
         if not engine.awake():
             return
-        for model_id in engine.holds - wanted.keys():
+        self._sell(engine)
+        for model_id in engine.outlived(wanted.keys(), LET_GO_AFTER_S):
             engine.unload(model_id)
         for model_id in wanted.keys() - engine.holds:
             if model_id in self._needs.awaited or not self._refusals.stands(model_id):
@@ -148,6 +153,11 @@ class Serving:
         if engine.child.running() and not engine.said_ready:
             engines.ready(self._ground.database, engine.checkpoint, self._ground.clock())
             engine.said_ready = True
+
+    def _sell(self, engine: EngineProcess) -> None:
+        """Before anything counts as in service: what was bought is kept from its first answer on."""
+        with contextlib.suppress(EngineSilent):  # it goes away: it is told again when it is back
+            engine.sell(self._needs.bought.get(engine.checkpoint, {}), self._needs.sold)
 
     def _let_go(self) -> None:
         """Stop an engine that only jobs had wished for, once they have not for a while: it holds memory."""

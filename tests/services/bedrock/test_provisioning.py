@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from outcrop.services.bedrock.provisioning import MODEL_UNITS_LIMIT, months_later
+from outcrop.domain.model_units import UNITS_FOR_SALE
+from outcrop.services.bedrock.provisioning import months_later
 from outcrop.store import throughput
 
 NOVA = "amazon.nova-micro-v1:0:128k"
@@ -96,11 +97,33 @@ def test_what_is_unknown_or_taken_is_refused(scene: Any, bedrock: Any) -> None:
     )
 
 
-def test_units_have_an_end(bedrock: Any) -> None:
-    provision(bedrock, "pt", NOVA, modelUnits=MODEL_UNITS_LIMIT)
-    create = bedrock.create_provisioned_model_throughput
-    code, message = refusal(create, modelUnits=1, provisionedModelName="more", modelId=NOVA)
-    assert code == "ServiceQuotaExceededException" and str(MODEL_UNITS_LIMIT) in message
+def test_units_that_cannot_be_kept_are_refused_with_the_numbers_whatever_the_base_and_region(
+    scene: Any, bedrock: Any
+) -> None:
+    provision(bedrock, "pt", NOVA, modelUnits=UNITS_FOR_SALE - 2)
+    for client, model in ((bedrock, NOVA), (scene.client("us-west-2"), LLAMA)):
+        create = client.create_provisioned_model_throughput
+        code, message = refusal(create, modelUnits=3, provisionedModelName="more", modelId=model)
+        assert code == "ServiceQuotaExceededException"
+        assert "3 model units were asked for" in message and "14 are sold and 2 are free" in message
+    provision(scene.client("us-west-2"), "rest", LLAMA, modelUnits=2)
+    bedrock.delete_provisioned_model_throughput(provisionedModelId="pt")
+    provision(bedrock, "pt", NOVA, modelUnits=UNITS_FOR_SALE - 2)
+
+
+def test_units_of_what_failed_are_free_and_an_update_must_find_them_again(scene: Any, bedrock: Any) -> None:
+    scene.model("slate")
+    provision(bedrock, "pt", "slate", modelUnits=2)
+    (waiting,) = throughput.pending(scene.ground.database)
+    throughput.mark_failed(scene.ground.database, waiting, "no memory", scene.at)
+    provision(bedrock, "other", NOVA, modelUnits=UNITS_FOR_SALE - 1)
+    update = bedrock.update_provisioned_model_throughput
+    code, message = refusal(update, provisionedModelId="pt", desiredModelId="slate")
+    assert code == "ServiceQuotaExceededException" and "15 are sold and 1 are free" in message
+    serve(scene)
+    bedrock.delete_provisioned_model_throughput(provisionedModelId="other")
+    update(provisionedModelId="pt", desiredModelId="slate")
+    assert bedrock.get_provisioned_model_throughput(provisionedModelId="pt")["status"] == "Updating"
 
 
 def test_a_commitment_holds_deletion_until_it_expires(bedrock: Any, scene: Any) -> None:

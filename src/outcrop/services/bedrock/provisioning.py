@@ -1,4 +1,4 @@
-"""Provisioned throughput: create, get, list, update, delete. Knows nothing of engines, nor of what a unit is worth."""
+"""Provisioned throughput: create, get, list, update, delete. Knows nothing of engines, nor of a unit's tokens."""
 
 from calendar import monthrange
 from datetime import datetime
@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from outcrop import families
 from outcrop.domain import arn as arns
+from outcrop.domain import model_units
 from outcrop.domain.errors import (
     ConflictException,
     ResourceNotFoundException,
@@ -23,9 +24,6 @@ from outcrop.services.call import Call, Operation
 from outcrop.store import tags, throughput, tokens
 from outcrop.store.throughput import Throughput
 
-MODEL_UNITS_LIMIT = (
-    100  # in sum, per account and Region: units share one machine, so this only stops a slip of the hand
-)
 COMMITMENT_MONTHS = {"OneMonth": 1, "SixMonths": 6}
 
 
@@ -95,7 +93,7 @@ def _create(connection: sa.Connection, call: Call, request: dict[str, Any]) -> s
     if chosen.custom is None:
         _refuse_on_demand_only(call, chosen.foundation)
     _refuse_name_in_use(connection, call, name)
-    _refuse_beyond_quota(connection, call, units)
+    _refuse_what_cannot_be_kept(connection, units)
     given = tagging.checked(request.get("tags", ()), resource_name=name)
     made = _made(call, request, chosen)
     throughput.add(connection, made)
@@ -148,6 +146,8 @@ def _moved(connection: sa.Connection, call: Call, found: Throughput, identifier:
         )
     if chosen.arn == found.model_arn and found.status is ThroughputStatus.IN_SERVICE:
         return {}
+    if found.status is ThroughputStatus.FAILED:  # its units were free meanwhile, and may be sold
+        _refuse_what_cannot_be_kept(connection, found.model_units)
     desired = {"desired_model_arn": chosen.arn, "desired_model_id": chosen.custom_id}
     return {**desired, "status": ThroughputStatus.UPDATING.value, "failure_message": None}
 
@@ -178,13 +178,10 @@ def _refuse_name_in_use(connection: sa.Connection, call: Call, name: str) -> Non
         raise ValidationException("The provided provisioned model name is currently in use.")
 
 
-def _refuse_beyond_quota(connection: sa.Connection, call: Call, units: int) -> None:
-    used = sum(one.model_units for one in throughput.of_account(connection, call.region, call.principal.account))
-    if used + units > MODEL_UNITS_LIMIT:
-        raise ServiceQuotaExceededException(
-            f"{MODEL_UNITS_LIMIT} model units may be provisioned in {call.region}; "
-            f"{used} are, and {units} were asked for."
-        )
+def _refuse_what_cannot_be_kept(connection: sa.Connection, units: int) -> None:
+    refused = model_units.refusal(units, throughput.units_sold(connection))
+    if refused is not None:
+        raise ServiceQuotaExceededException(refused)
 
 
 def months_later(moment: datetime, months: int) -> datetime:

@@ -20,6 +20,7 @@ from outcrop.domain.errors import (
     ModelStreamErrorException,
     ModelTimeoutException,
     OutcropError,
+    ThrottlingException,
     ValidationException,
 )
 
@@ -159,6 +160,8 @@ def _refusal(response: httpx.Response) -> Fault:
     match response.status_code:
         case 404:
             return ModelNotReadyException("The model is being loaded. Try again in a few seconds.")
+        case 429:
+            return ThrottlingException(sentence)
         case 400:
             return ValidationException(f"The model cannot answer this: {sentence}")
         case status:

@@ -4,7 +4,7 @@ Knows no request of a caller: those go through `client`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,17 @@ def unload_adapter(socket: Path, name: str) -> None:
 def open_answers(socket: Path) -> int:
     """How many answers are under way."""
     return int(_ask(socket, HEALTH_TIMEOUT_S, "GET", "/health", None).json()["answers"])
+
+
+def sell(socket: Path, units: Mapping[str, int], sold: int) -> None:
+    """Tell who bought how many units of this engine's time, and how many are sold on the machine in all."""
+    _ask(socket, HEALTH_TIMEOUT_S, "POST", "/outcrop/throughput", {"units": dict(units), "sold": sold})
+
+
+def throughput(socket: Path) -> dict[str, Any]:
+    """What the engine measured (`capacity`), and how each buyer stands (`buyers`)."""
+    said: dict[str, Any] = _ask(socket, HEALTH_TIMEOUT_S, "GET", "/outcrop/throughput", None).json()
+    return said
 
 
 def tokens_of(socket: Path, body: dict[str, Any]) -> list[int]:

@@ -27,7 +27,7 @@ class Stopwatch:
 
 async def ask_whole(call: Call, served: Served, ask: Ask) -> Answer:
     """The whole answer."""
-    asked = question(ask, served.engine_model)
+    asked = question(ask, served.engine_model, served.buyer)
     piece = await reach(call, served.checkpoint, lambda client: client.answer(asked))
     return answer_of(ask, piece.text, piece)
 
@@ -64,7 +64,7 @@ class Streamed:
 
 async def ask_streamed(call: Call, served: Served, ask: Ask, watch: Stopwatch) -> Streamed:
     """An answer that has begun: what can be refused was refused before."""
-    asked = question(ask, served.engine_model)
+    asked = question(ask, served.engine_model, served.buyer)
 
     async def begin(client: EngineClient) -> tuple[Piece, AsyncGenerator[Piece, None]]:
         pieces = client.stream(asked)

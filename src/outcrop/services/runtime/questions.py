@@ -9,9 +9,14 @@ from outcrop.services.runtime.client import Piece, Question
 SMALLEST_TOP_P = 1e-6
 
 
-def question(ask: Ask, engine_model: str) -> Question:
-    """A conversation goes through the checkpoint's chat template, a raw prompt as it is."""
+def question(ask: Ask, engine_model: str, buyer: str | None = None) -> Question:
+    """A conversation goes through the checkpoint's chat template, a raw prompt as it is.
+
+    `buyer`: the provisioned throughput whose units it is of; None: it is answered on demand.
+    """
     body = {"model": engine_model, **_sampling(ask)}
+    if buyer is not None:
+        body["user"] = buyer
     if ask.raw_prompt is not None:
         return Question(path="/v1/completions", body={**body, "prompt": ask.raw_prompt})
     return Question(path="/v1/chat/completions", body={**body, **_turns(ask)})

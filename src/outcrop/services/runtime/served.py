@@ -1,6 +1,6 @@
 """What an invocation's model identifier stands for: whose dialect, which checkpoint, which weights. Asks no engine."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -27,13 +27,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """One model that can be asked. `engine_model` is its name in the engine; `sentence` says plainly what answers."""
+    """One model that can be asked. `engine_model` is its name in the engine; `sentence` says plainly what answers.
+
+    `buyer`: the provisioned throughput that it was asked through, by its id.
+    """
 
     model: FoundationModel
     family: Family
     checkpoint: Path
     engine_model: str
     sentence: str
+    buyer: str | None = None
 
 
 def find_served(call: Call, identifier: str) -> Served:
@@ -51,7 +55,8 @@ def find_served(call: Call, identifier: str) -> Served:
         raise ResourceNotFoundException(f"There is no model {identifier} in this account and Region.")
     _check_status(found, identifier)
     root = _root(catalogue, found.foundation_model_id)
-    return _base(root, catalogue) if found.model is None else _custom(root, found.model, catalogue)
+    served = _base(root, catalogue) if found.model is None else _custom(root, found.model, catalogue)
+    return replace(served, buyer=found.throughput_id)
 
 
 def find_batched(connection: sa.Connection, catalogue: Catalogue, place: Place, identifier: str) -> Served:

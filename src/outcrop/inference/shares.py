@@ -1,0 +1,223 @@
+"""Who may ask, and whose turn it is: admission by what was bought, and the scheduler's order. No tensor, no HTTP.
+
+An answer whose account paid for it when it came is certain to run. What cannot be paid is let in while nobody is
+disturbed by it, for nothing: the machine is never idle while somebody waits. An account with all its answers paid is
+protected: as long as it has one here, unpaid answers of others are refused, and those let in earlier stand still.
+Whoever was not sold anything is of one account, which has the shares that are left, and is never refused: it waits.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from outcrop.domain import fair_order, token_bucket
+from outcrop.domain.fair_order import Order
+from outcrop.domain.model_units import SHARES, Capacity, left_over, share_of
+from outcrop.domain.token_bucket import Bucket
+from outcrop.inference.scheduler import Answer
+
+ON_DEMAND = ""
+MINUTE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What one answer took, when it ended."""
+
+    at: float
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Account:
+    """One buyer's units, what may still be spent, and what was in the last minute."""
+
+    units: int
+    bucket: Bucket
+    spent: deque[Spent] = field(default_factory=deque)
+    refused: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Entry:
+    """An answer that is here. `stamp` is its place in the fair order of its class."""
+
+    account: Account
+    flow: Hashable
+    stamp: float
+    paid: bool
+
+
+class Shares:
+    """The accounts and the answers that are here. Any thread may call; `look` and what follows is the engine's own."""
+
+    def __init__(self, capacity: Capacity, rows: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.capacity = capacity
+        self._rows = rows
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._on_demand = Account(units=SHARES, bucket=token_bucket.full(share_of(SHARES), clock()))
+        self._sold: dict[str, Account] = {}
+        self._entries: dict[Answer, Entry] = {}
+        self._order = Order()
+        self._held_back: frozenset[Answer] = frozenset()
+
+    def sell(self, units: Mapping[str, int], sold: int) -> None:
+        """From now on these buyers have so many units; `sold` counts those of other bases on this machine, too."""
+        with self._lock:
+            self._sold = {buyer: self._resized(self._sold.get(buyer), count) for buyer, count in units.items()}
+            self._on_demand = self._resized(self._on_demand, left_over(sold))
+
+    def refused_for_s(self, answer: Answer) -> float | None:
+        """None: it may come. Else: the seconds after which its account can pay for it."""
+        with self._lock:
+            account, now = self._account_of(answer), self._clock()
+            wait_s = token_bucket.wait_s(account.bucket, self._cost_s(answer), now)
+            if account is self._on_demand or wait_s == 0.0 or self._disturbs_nobody(account):
+                return None
+            account.refused += 1
+            return wait_s
+
+    def open(self, answer: Answer) -> None:
+        """It is here: paid where its account can, at once."""
+        with self._lock:
+            account = self._account_of(answer)
+            flow: Hashable = answer.model if account is self._on_demand else answer.buyer
+            self._order, stamp = fair_order.stamped(self._order, flow, self._cost_s(answer), max(1, account.units))
+            entry = Entry(account=account, flow=flow, stamp=stamp, paid=False)
+            entry.paid = self._pay(entry, answer)
+            self._entries[answer] = entry
+
+    def close(self, answer: Answer) -> None:
+        """It has ended, or nobody listens: what was paid and not needed goes back."""
+        with self._lock:
+            entry, now = self._entries.pop(answer), self._clock()
+            ran = answer.cached > 0 or answer.output_tokens > 0
+            if entry.paid:
+                unused = self.capacity.work_s(0 if ran else len(answer.prompt), _promised_still(answer))
+                entry.account.bucket = token_bucket.returned(entry.account.bucket, unused, now)
+            if ran:
+                tokens = Spent(at=now, input_tokens=len(answer.prompt), output_tokens=answer.output_tokens)
+                entry.account.spent.append(tokens)
+            _forget_old(entry.account, now)
+            if all(other.flow != entry.flow for other in self._entries.values()):
+                self._order = fair_order.forgotten(self._order, entry.flow)
+
+    # --- what the scheduler asks, once a step -------------------------------------------------------------------------
+
+    def look(self, here: Iterable[Answer]) -> None:
+        """Before a step: who can pay by now does, the first come first; then it is known who stands still."""
+        with self._lock:
+            entries = {answer: self._entries[answer] for answer in here if answer in self._entries}
+            if _are_of_one(entries.values()):
+                self._held_back = frozenset()
+                return
+            broke: list[Account] = []
+            for answer, entry in sorted(entries.items(), key=lambda item: item[1].stamp):
+                if not entry.paid and not any(entry.account is account for account in broke):
+                    entry.paid = self._pay(entry, answer)
+                    if not entry.paid:
+                        broke.append(entry.account)
+            unpaid = frozenset(answer for answer, entry in entries.items() if not entry.paid)
+            self._held_back = unpaid if _protected(entries.values()) else frozenset()
+
+    def holds_back(self, answer: Answer) -> bool:
+        """Whether it stands still in this step."""
+        return answer in self._held_back
+
+    def next(self, waiting: Sequence[Answer]) -> Answer | None:
+        """Whose turn it is among those that wait; None where all of them stand still."""
+        with self._lock:
+            able = [answer for answer in waiting if answer not in self._held_back]
+            return min(able, key=self._place, default=None)
+
+    def taken(self, answer: Answer) -> None:
+        """It runs."""
+        with self._lock:
+            if answer in self._entries:
+                self._order = fair_order.taken(self._order, self._entries[answer].stamp)
+
+    # --- what is told -------------------------------------------------------------------------------------------------
+
+    def report(self) -> dict[str, dict[str, Any]]:
+        """Every account as it is now by its buyer, that of all answers on demand under `ON_DEMAND`."""
+        with self._lock:
+            accounts = {**self._sold, ON_DEMAND: self._on_demand}
+            return {buyer: self._told(account) for buyer, account in accounts.items()}
+
+    def _told(self, account: Account) -> dict[str, Any]:
+        now = self._clock()
+        _forget_old(account, now)
+        own = [entry for entry in self._entries.values() if entry.account is account]
+        bucket = token_bucket.filled(account.bucket, now)
+        return {
+            "units": account.units,
+            "left_s": bucket.level_s,
+            "most_s": bucket.most_s,
+            "input_tokens": sum(spent.input_tokens for spent in account.spent),
+            "output_tokens": sum(spent.output_tokens for spent in account.spent),
+            "answers": len(account.spent),
+            "open": len(own),
+            "unpaid": sum(not entry.paid for entry in own),
+            "refused": account.refused,
+        }
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def _account_of(self, answer: Answer) -> Account:
+        return self._sold.get(answer.buyer, self._on_demand)
+
+    def _resized(self, account: Account | None, units: int) -> Account:
+        now, share = self._clock(), share_of(units)
+        if account is None:
+            return Account(units=units, bucket=token_bucket.full(share, now))
+        if account.units != units:
+            account.units, account.bucket = units, token_bucket.resized(account.bucket, share, now)
+        return account
+
+    def _cost_s(self, answer: Answer) -> float:
+        """Seconds of the machine for all of it that has still to be done."""
+        return self.capacity.work_s(max(0, len(answer.prompt) - answer.cached), _promised_still(answer))
+
+    def _pay(self, entry: Entry, answer: Answer) -> bool:
+        after = token_bucket.paid(entry.account.bucket, self._cost_s(answer), self._clock())
+        if after is None:
+            return False
+        entry.account.bucket = after
+        return True
+
+    def _disturbs_nobody(self, account: Account) -> bool:
+        """Whether one more unpaid answer of the account takes nothing from anybody."""
+        others = [entry for entry in self._entries.values() if entry.account is not account]
+        return not others or (not _protected(others) and len(self._entries) < self._rows)
+
+    def _place(self, answer: Answer) -> tuple[bool, float]:
+        entry = self._entries.get(answer)
+        return (False, 0.0) if entry is None else (not entry.paid, entry.stamp)
+
+
+def _are_of_one(entries: Iterable[Entry]) -> bool:
+    """Whether nobody could disturb anybody: all that is here is of one account."""
+    return len({id(entry.account) for entry in entries}) <= 1
+
+
+def _protected(entries: Iterable[Entry]) -> bool:
+    """Whether some account has all of its answers here paid: it keeps within what it bought."""
+    has_unpaid: dict[int, bool] = {}
+    for entry in entries:
+        account = id(entry.account)
+        has_unpaid[account] = has_unpaid.get(account, False) or not entry.paid
+    return not all(has_unpaid.values())
+
+
+def _promised_still(answer: Answer) -> int:
+    return answer.sampling.max_tokens - answer.output_tokens
+
+
+def _forget_old(account: Account, now: float) -> None:
+    while account.spent and account.spent[0].at < now - MINUTE_S:
+        account.spent.popleft()

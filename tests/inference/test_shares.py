@@ -1,0 +1,281 @@
+"""Whoever bought units gets them while others flood, and nobody waits for an idle machine. Work is counted, no clock.
+
+Time here is what the steps' tokens would take: a token is a millisecond, and nobody sleeps.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from counts import Counts
+from outcrop.domain.model_units import SHARES, UNITS_FOR_SALE, Capacity, left_over, share_of
+from outcrop.domain.token_bucket import BURST_S
+from outcrop.inference.asking import Sampling
+from outcrop.inference.scheduler import Answer, Limits, Scheduler
+from outcrop.inference.shares import ON_DEMAND, Shares
+
+CAPACITY = Capacity(input_tokens_s=1000.0, output_tokens_s=1000.0)
+LIMITS = Limits(rows=16, cache_tokens=100_000, context_tokens=512)
+PROMPT, OUTPUT = 32, 64
+WORK_S = CAPACITY.work_s(PROMPT, OUTPUT)
+FLOODS_FOR_S = Counts().few_or_full(60, 3000)
+
+
+class Letters:
+    def push(self, token: int) -> tuple[str, str | None]:
+        return chr(97 + token % 26), None
+
+    def finish(self) -> tuple[str, str | None]:
+        return "", None
+
+
+def answer(buyer: str, model: str = "base", output: int = OUTPUT) -> Answer:
+    sampling = Sampling(max_tokens=output, seed=0)
+    return Answer(prompt=[1] * PROMPT, sampling=sampling, model=model, writer=Letters(), buyer=buyer)
+
+
+@dataclass
+class Machine:
+    """A scheduler whose steps take the time of their tokens; `said` are each answer's tokens, `steps` its life."""
+
+    limits: Limits = LIMITS
+    now: float = 0.0
+    ended: list[Answer] = field(default_factory=list)
+    steps: Counter[Answer] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.shares = Shares(CAPACITY, self.limits.rows, lambda: self.now)
+        self.scheduler = Scheduler(self.limits, frozenset(), self.shares)
+
+    def ask(self, asked: Answer) -> bool:
+        """As the face does: refused, or here."""
+        if self.shares.refused_for_s(asked) is not None:
+            self.refused[asked.buyer] += 1
+            return False
+        self.shares.open(asked)
+        self.scheduler.submit(asked)
+        return True
+
+    def step(self) -> None:
+        """One step; the next token is the last one's successor. Where nothing is to be done time goes by."""
+        step = self.scheduler.decide()
+        if step is None:
+            assert not self.scheduler.busy, "whoever is here is served"
+            self.now += WORK_S
+            return
+        self.now += sum(len(span.tokens) for span in step.spans) / CAPACITY.output_tokens_s
+        self.steps.update(self.scheduler.answers())
+        chosen = [span.tokens[-1] + 1 for span in step.spans if span.chooses]
+        for one, progress in self.scheduler.absorb(step, chosen):
+            if progress.finish is not None:
+                self.ended.append(one)
+                self.shares.close(one)
+
+    def open_of(self, buyer: str) -> int:
+        return sum(one.buyer == buyer for one in self.scheduler.answers())
+
+    def done_s(self, buyer: str) -> float:
+        """Work of the buyer's answers that ended."""
+        return sum(WORK_S for one in self.ended if one.buyer == buyer)
+
+    def drain(self, buyer: str) -> None:
+        """Spend all that the buyer's bucket holds, for nothing."""
+        while (spent := answer(buyer)) and self.shares.report()[buyer]["left_s"] > WORK_S:
+            self.shares.open(spent)
+            spent.known += [2] * OUTPUT  # it had all that was promised
+            self.shares.close(spent)
+
+
+def sold(**units: int) -> Machine:
+    machine = Machine()
+    machine.shares.sell(units, sum(units.values()))
+    return machine
+
+
+@pytest.mark.parametrize("buyer", ["alone", ON_DEMAND, "unknown"])
+def test_a_lone_client_is_never_refused_and_has_every_row(buyer: str) -> None:
+    machine = sold(alone=1)
+    machine.drain("alone")
+    while machine.now < 20.0:  # twenty times what was bought
+        while machine.open_of(buyer) < LIMITS.rows:
+            assert machine.ask(answer(buyer))
+        machine.step()
+    assert machine.done_s(buyer) > 0.95 * (machine.now - 2 * LIMITS.rows * WORK_S)
+
+
+def test_a_neighbour_within_its_units_hardly_notices_a_flood() -> None:
+    """Its answers live for as many steps as alone, and beside it runs only what the flooder paid for."""
+    machine = sold(flood=1, quiet=2)
+    machine.drain("flood")
+    quiet_lives, alone = [], OUTPUT
+    mine: Answer | None = None
+    came = machine.now
+    while machine.now < FLOODS_FOR_S:
+        for _ in range(10):
+            if machine.open_of("flood") < 2 * LIMITS.rows:
+                machine.ask(answer("flood"))
+        if mine in machine.ended:
+            quiet_lives.append(machine.steps[mine])
+            mine = None
+        if mine is None and machine.now >= came:
+            mine, came = answer("quiet"), machine.now + WORK_S / share_of(2)
+            assert machine.ask(mine), "nobody is refused what was bought"
+        machine.step()
+    assert len(quiet_lives) > FLOODS_FOR_S / 2
+    assert sorted(quiet_lives)[int(0.95 * len(quiet_lives))] <= 1.3 * alone
+    assert machine.refused["flood"] > 0
+
+
+def test_two_who_flood_within_reach_of_a_third_get_what_they_bought() -> None:
+    """A third keeps the machine under protection without a gap; each of the others gets its units, no less."""
+    units = {"one": 1, "four": 4, "kept": 8}
+    machine = sold(**units)
+    for buyer in units:
+        machine.drain(buyer)
+    machine.shares.sell({**units, "kept": UNITS_FOR_SALE}, UNITS_FOR_SALE)  # the third is always within its own
+    began = machine.now
+    while machine.now < began + FLOODS_FOR_S:
+        while machine.open_of("kept") < 1:
+            assert machine.ask(answer("kept"))
+        for buyer in ("one", "four"):
+            if machine.open_of(buyer) < LIMITS.rows // 2:
+                machine.ask(answer(buyer))
+        machine.step()
+    elapsed = machine.now - began
+    for buyer in ("one", "four"):
+        bought = share_of(units[buyer]) * elapsed
+        assert 0.8 * bought <= machine.done_s(buyer) <= 1.2 * bought + BURST_S * share_of(units[buyer])
+
+
+def test_on_demand_gets_what_is_left_while_all_that_can_be_sold_is_used() -> None:
+    machine = sold(all=UNITS_FOR_SALE)
+    for model in ("x", "y"):
+        for _ in range(40):
+            assert machine.ask(answer(ON_DEMAND, model)), "on demand waits, and is not refused"
+    began = machine.now
+    while machine.now < began + FLOODS_FOR_S:
+        if machine.open_of("all") < 1:
+            assert machine.ask(answer("all"))
+        for model in ("x", "y"):
+            if sum(one.model == model for one in machine.scheduler.answers()) < 8:
+                machine.ask(answer(ON_DEMAND, model))
+        machine.step()
+    by_model = Counter(one.model for one in machine.ended if one.buyer == ON_DEMAND)
+    assert machine.done_s(ON_DEMAND) >= 0.8 * share_of(left_over(UNITS_FOR_SALE)) * (machine.now - began)
+    assert min(by_model["x"], by_model["y"]) >= 0.8 * max(by_model["x"], by_model["y"])
+
+
+def test_who_stands_still_makes_room_and_says_the_same_in_the_end() -> None:
+    machine = sold(flood=1, quiet=1)
+    machine.drain("flood")
+    flood = [answer("flood") for _ in range(LIMITS.rows)]
+    for one in flood:
+        assert machine.ask(one), "nobody is disturbed yet"
+    for _ in range(5):
+        machine.step()
+    quiet = answer("quiet")
+    assert machine.ask(quiet)
+    before = Counter({one: one.output_tokens for one in flood})
+    machine.step()
+    assert quiet.row >= 0, "one who stood still has given its row"
+    stood = [one for one in flood if one.output_tokens == before[one]]
+    assert len(stood) >= LIMITS.rows - 1
+    while machine.scheduler.busy:
+        machine.step()
+    for one in [*flood, quiet]:
+        assert one.known[PROMPT:] == list(range(2, OUTPUT + 2))
+
+
+def test_a_refusal_says_when_there_is_room_and_then_there_is() -> None:
+    machine = sold(flood=1, quiet=1)
+    machine.drain("flood")
+    machine.shares.open(answer("quiet"))
+    wait_s = machine.shares.refused_for_s(answer("flood"))
+    assert wait_s is not None and 0 < wait_s <= WORK_S / share_of(1)
+    machine.now += wait_s + 1e-6
+    assert machine.shares.refused_for_s(answer("flood")) is None
+
+
+def test_what_was_promised_and_not_said_is_paid_back() -> None:
+    machine = sold(pt=1)
+    most = machine.shares.report()["pt"]["left_s"]
+    vanishes, stops = answer("pt"), answer("pt")
+    for one in (vanishes, stops):
+        machine.shares.open(one)
+    assert machine.shares.report()["pt"]["left_s"] == pytest.approx(most - 2 * WORK_S)
+    machine.shares.close(vanishes)  # its client went away before it ran
+    stops.cached = PROMPT
+    stops.known += [2] * 4
+    machine.shares.close(stops)
+    told = machine.shares.report()["pt"]
+    assert told["left_s"] == pytest.approx(most - CAPACITY.work_s(PROMPT, 4))
+    assert (told["answers"], told["input_tokens"], told["output_tokens"], told["open"]) == (1, PROMPT, 4, 0)
+
+
+def test_the_last_minute_is_told_and_no_more() -> None:
+    machine = sold(pt=1)
+    assert machine.ask(answer("pt"))
+    while machine.scheduler.busy:
+        machine.step()
+    assert machine.shares.report()["pt"]["output_tokens"] == OUTPUT
+    machine.now += 61
+    assert machine.shares.report()["pt"]["output_tokens"] == 0
+
+
+def test_units_that_are_sold_or_given_back_change_what_is_left() -> None:
+    machine = sold(a=2, b=6)
+    report = machine.shares.report()
+    assert {buyer: told["units"] for buyer, told in report.items()} == {"a": 2, "b": 6, ON_DEMAND: SHARES - 8}
+    under_way = answer("b")
+    assert machine.ask(under_way)
+    machine.shares.sell({"a": 2}, 12)  # ten more are of other bases
+    report = machine.shares.report()
+    assert {buyer: told["units"] for buyer, told in report.items()} == {"a": 2, ON_DEMAND: 8}
+    while machine.scheduler.busy:
+        machine.step()
+    assert machine.ended == [under_way]
+
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["ask", "ask", "leave", "step", "pause", "sell"]), st.integers(0, 999)), max_size=60
+)
+
+
+@settings(max_examples=Counts().few_or_full(60, 3000), deadline=None)
+@given(events=EVENTS, rows=st.integers(1, 4))
+def test_whatever_is_asked_left_and_sold_everybody_is_served_and_nothing_is_kept(
+    events: list[tuple[str, int]], rows: int
+) -> None:
+    """In any order: no bucket holds more than its minute, whoever stays gets every token, in the end all is free."""
+    machine = Machine(Limits(rows=rows, cache_tokens=rows * 120, context_tokens=120, prefill_tokens=24))
+    machine.shares.sell({"a": 1, "b": 5}, 6)
+    stay: list[Answer] = []
+    for event, number in events:
+        match event:
+            case "ask":
+                asked = answer(("a", "b", ON_DEMAND)[number % 3], "xy"[number % 2], output=1 + number % OUTPUT)
+                stay += [asked] if machine.ask(asked) else []
+            case "leave" if stay:
+                gone = stay.pop(number % len(stay))
+                if gone not in machine.ended:
+                    gone.cancelled = True
+                    machine.shares.close(gone)
+            case "pause":
+                machine.now += number
+            case "sell":
+                machine.shares.sell({"a": 1 + number % 4, "b": 2}, 6 + number % 10)
+            case _:
+                machine.step()
+        for told in machine.shares.report().values():
+            assert told["left_s"] <= told["most_s"] + 1e-6
+    while machine.scheduler.busy:
+        machine.step()
+    for one in stay:
+        assert one.known[PROMPT:] == list(range(2, one.sampling.max_tokens + 2))
+    assert all(told["open"] == 0 for told in machine.shares.report().values())
+    machine.now += 1000 * BURST_S
+    assert all(told["left_s"] == pytest.approx(told["most_s"]) for told in machine.shares.report().values())

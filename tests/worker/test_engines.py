@@ -1,0 +1,41 @@
+"""A capacity is kept for one base, one engine and one machine: another of either is measured anew."""
+
+from pathlib import Path
+
+import pytest
+
+from outcrop.worker.engines import capacity_file, launch_of
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    folder = tmp_path / "base"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"weights")
+    return folder
+
+
+def test_the_same_base_engine_and_machine_are_the_same_file(checkpoint: Path, tmp_path: Path) -> None:
+    assert capacity_file(tmp_path, checkpoint, ["--threads", "1"]) == capacity_file(
+        tmp_path, checkpoint, ["--threads", "1"]
+    )
+
+
+def test_other_weights_another_engine_or_another_machine_are_another(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [capacity_file(tmp_path, checkpoint, ["--threads", "1"])]
+    files.append(capacity_file(tmp_path, checkpoint, ["--threads", "2"]))
+    (checkpoint / "model.safetensors").write_bytes(b"other weights")
+    files.append(capacity_file(tmp_path, checkpoint, ["--threads", "1"]))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    files.append(capacity_file(tmp_path, checkpoint, ["--threads", "1"]))
+    assert len(set(files)) == 4
+
+
+def test_where_an_engine_listens_does_not_matter(checkpoint: Path, tmp_path: Path) -> None:
+    def capacity(socket: str) -> str:
+        launch = launch_of(str(checkpoint), Path(socket), tmp_path, 1, tmp_path)
+        return launch.arguments[launch.arguments.index("--capacity") + 1]
+
+    assert capacity("/run/a.sock") == capacity("/run/b.sock")
