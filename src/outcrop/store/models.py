@@ -4,7 +4,7 @@ A deleted model's row stays, marked, until the worker has wiped its folder. Know
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -161,8 +161,7 @@ def _provisioned(connection: sa.Connection, found: throughput.Throughput | None)
 
 def add(connection: sa.Connection, model: CustomModel) -> None:
     """Remember a model."""
-    values = {field.name: getattr(model, field.name) for field in fields(model)}
-    connection.execute(sa.insert(MODELS).values({**values, "status": model.status.value}))
+    connection.execute(sa.insert(MODELS).values(_RECORDS.columns(model)))
 
 
 def find(connection: sa.Connection, region: str, account: str, identifier: str) -> CustomModel | None:
