@@ -72,12 +72,12 @@ def settle(
         assert may_move(job.status, outcome.status), f"a job cannot go from {job.status} to {outcome.status}"
         settled = _held(connection, claimed, **ending(job, outcome, now))
         if outcome.status is JobStatus.COMPLETED:
-            _make_model(connection, settled, outcome.checkpoint, now)
+            _make_model(connection, settled, outcome, now)
             publish()
         return settled
 
 
-def _make_model(connection: sa.Connection, job: Job, checkpoint: str, now: datetime) -> None:
+def _make_model(connection: sa.Connection, job: Job, outcome: Outcome, now: datetime) -> None:
     model = models.CustomModel(
         id=job.model_id,
         arn=job.model_arn,
@@ -89,7 +89,8 @@ def _make_model(connection: sa.Connection, job: Job, checkpoint: str, now: datet
         base_model_id=job.base_model_id,
         parent_id=job.parent_id,
         customization_type=job.customization_type,
-        checkpoint=checkpoint,
+        checkpoint=outcome.checkpoint,
+        checkpoint_digest=outcome.checkpoint_digest,
         kms_key_arn=job.kms_key_arn,
         data_key=job.data_key,
         created_at=now,
