@@ -233,3 +233,13 @@ def test_a_model_is_not_asked_over_other_weights_than_its_own(trained: Any) -> N
     job = batch.work("changed", [record(0)], modelId=arn)
     assert job.status is InvocationJobStatus.FAILED and job.message is not None
     assert "was trained on other weights" in job.message and told("b2" * 32) in job.message
+
+
+def test_an_input_whose_answers_would_be_the_manifest_is_refused(batch: Any) -> None:
+    batch.scene.put("in/manifest.json", jsonl([record(0)]))
+    job = batch.work("clash", inputDataConfig={"s3InputDataConfig": {"s3Uri": f"s3://{BUCKET}/in/manifest.json"}})
+    assert job.status is InvocationJobStatus.FAILED
+    assert (
+        job.message
+        == f"s3://{BUCKET}/in/manifest.json cannot be an input: its answers would have the manifest's place."
+    )
