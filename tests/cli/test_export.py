@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from living import Outcrop, await_that, jsonl, make_role, nova_row, wait_for_job
+from outcrop.domain.checkpoint_digest import digest_of, told
+from outcrop.families.catalogue import PEBBLE
 
 pytestmark = [pytest.mark.xdist_group("cli"), pytest.mark.timeout(180)]
 REGION = "us-east-1"
@@ -138,7 +140,7 @@ def test_a_model_from_before_there_were_probes_is_exported_with_a_warning(
 def test_a_model_whose_base_has_gone_is_not_exported(
     outcrop: Outcrop, model: dict[str, Any], run: Any, tmp_path: Path
 ) -> None:
-    """A copy of the home, whose model was trained on a folder that is no more."""
+    """A copy of the home, whose model was trained on a folder that is no more, and then another's."""
     copy = tmp_path / "home"
     copy.mkdir(mode=0o700)
     with closing(sqlite3.connect(outcrop.home / "outcrop.db")) as database:
@@ -149,6 +151,14 @@ def test_a_model_whose_base_has_gone_is_not_exported(
     ended = run("export", "exported", "--home", copy, "--to", tmp_path / "out")
     assert ended.status == 1 and not (tmp_path / "out").exists()
     assert f"was trained on the checkpoint {tmp_path / 'gone'}, which is not there any more" in ended.err
+    shutil.copytree(PEBBLE, tmp_path / "gone")
+    vocabulary = tmp_path / "gone" / "tokenizer.json"
+    vocabulary.write_text(vocabulary.read_text() + "\n")
+    ended = run("export", "exported", "--home", copy, "--to", tmp_path / "out")
+    assert ended.status == 1 and not (tmp_path / "out").exists()
+    assert "was trained on other weights" in ended.err and "hint: put the former files back" in ended.err
+    for digest in (digest_of(PEBBLE), digest_of(tmp_path / "gone")):
+        assert told(digest) in ended.err
 
 
 def test_an_export_that_dies_is_said_with_its_status(

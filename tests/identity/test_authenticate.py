@@ -164,6 +164,15 @@ class TestRefusals:
             refused(altered(request, authorization=bare), service, find_credential, now) == CODES["malformed"][service]
         )
 
+    def test_a_header_that_is_named_twice_in_the_signature(
+        self, service: str, sign: Sign, find_credential: FindCredential, now: datetime
+    ) -> None:
+        """Who knows a key's id alone must not have a long header hashed a thousand times over."""
+        request = sign(service)
+        twice = request.headers["authorization"].replace("host;", "host;" * 1000)
+        refusal = refused(altered(request, authorization=twice), service, find_credential, now)
+        assert refusal == CODES["malformed"][service]
+
     def test_bearer_tokens_are_not_taken(
         self, service: str, sign: Sign, find_credential: FindCredential, now: datetime
     ) -> None:
@@ -320,6 +329,11 @@ def test_a_sigv2_put_carries_its_headers_in_the_query(
         (
             "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a/20260304/us-east-1/s3/aws4_request"
             "&X-Amz-Date=20260304T050607Z&X-Amz-SignedHeaders=host&X-Amz-Signature=0&X-Amz-Expires=x",
+            "AuthorizationHeaderMalformed",
+        ),
+        (
+            "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a/20260304/us-east-1/s3/aws4_request"
+            "&X-Amz-Date=20260304T050607Z&X-Amz-SignedHeaders=host;x-amz-date;host&X-Amz-Signature=0&X-Amz-Expires=6",
             "AuthorizationHeaderMalformed",
         ),
     ],

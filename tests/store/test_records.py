@@ -67,6 +67,15 @@ def test_a_record_is_what_its_class_makes_of_the_same_values() -> None:
     assert hash(made) == hash(Stone(name="slate", state=State.BROKEN, was=State.WHOLE, weight=3))
 
 
+@pytest.mark.parametrize("was", [State.WHOLE, None])
+def test_a_records_row_makes_the_same_record_again(was: State | None) -> None:
+    stone = Stone(name="slate", state=State.BROKEN, was=was, weight=3)
+    row = RECORDS.columns(stone)
+    assert row == {"name": "slate", "state": "Broken", "was": was and was.value, "weight": 3}
+    assert type(row["state"]) is str, "a driver need not know our enums"
+    assert RECORDS.of([row[column.name] for column in STONES.c]) == stone
+
+
 def test_null_stays_null() -> None:
     assert RECORDS.of(("slate", "Whole", None, 3)).was is None
 

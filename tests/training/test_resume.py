@@ -347,7 +347,9 @@ def test_a_checkpoint_of_another_plan_is_not_gone_on_from(cut_short: Runs) -> No
     assert len(cut_short.whole()) == 2, "the plan that they belong to may come back"
 
 
-def test_a_base_that_was_copied_is_the_same_and_one_of_another_config_is_not(job: Any, tmp_path: Path) -> None:
+def test_a_base_that_was_copied_is_the_same_and_one_of_another_config_or_other_weights_is_not(
+    job: Any, tmp_path: Path
+) -> None:
     base = tmp_path / "copied"
     shutil.copytree(job.plan.base_checkpoint, base)
     plan = replace(job.plan, base_checkpoint=str(base))
@@ -355,8 +357,14 @@ def test_a_base_that_was_copied_is_the_same_and_one_of_another_config_is_not(job
     os.utime(base / "model.safetensors", ns=(1, 1))
     assert plan_digest(plan) == before
     config = base / "config.json"
-    config.write_text(config.read_text() + " ")
+    told = config.read_text()
+    config.write_text(told + " ")
     assert plan_digest(plan) != before
+    config.write_text(told)
+    content = (base / "model.safetensors").read_bytes()
+    data = 8 + int.from_bytes(content[:8], "little")
+    (base / "model.safetensors").write_bytes(content[:data] + content[data:][::-1])
+    assert plan_digest(plan) != before, "weights of the same size are other weights"
 
 
 def test_a_checkpoint_under_another_key_is_not_gone_on_from(cut_short: Runs) -> None:

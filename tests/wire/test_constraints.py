@@ -1,6 +1,7 @@
 """Every rule that the models state is enforced, with the service's own code and the member's name."""
 
 import copy
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -252,3 +253,37 @@ def _refused_by_botocore(shape: Shape, params: dict[str, Any]) -> bool:
     except (RuntimeError, ValueError, OverflowError):  # its own way to refuse some timestamps
         return True
     return any(kind != "unknown field" for kind, _, _ in report._errors)
+
+
+# ---------------------------------------------------------------- what is remembered of values
+
+
+def test_a_value_that_was_asked_before_fits_its_own_pattern_and_no_other() -> None:
+    """A role's ARN is a job's role, and no job; twice, as the second answer is remembered."""
+    role, job = "arn:aws:iam::123456789012:role/trainer", "arn:aws:bedrock:us-east-1:123456789012:model-invocation-job/"
+    asked = wire.service("bedrock").operation("GetModelInvocationJob")
+    for _ in range(2):
+        wire.constrain(asked, {"jobIdentifier": job + "abcdefghijkl"})
+        with pytest.raises(Fault, match="jobIdentifier"):
+            wire.constrain(asked, {"jobIdentifier": role})
+        wire.constrain(wire.service("sts").operation("AssumeRole"), {"RoleArn": role, "RoleSessionName": "me"})
+
+
+@pytest.mark.parametrize(
+    ("api", "name", "member", "value", "kept"),
+    [
+        ("iam", "CreateUser", "UserName", "a-name-that-is-new-here", True),
+        ("iam", "ChangePassword", "OldPassword", "a-password-that-is-new-here", False),
+        ("iam", "CreateUser", "Path", f"/{'a' * 300}/", False),
+    ],
+    ids=["a name", "a password", "a long path"],
+)
+def test_secrets_and_long_values_are_not_remembered(api: str, name: str, member: str, value: str, kept: bool) -> None:
+    held = value[:1] + value[1:]  # a text of its own, which nothing else refers to
+    asked = wire.service(api).operation(name)
+    others = {"UserName": "somebody", "NewPassword": "another"}
+    params = {key: text for key, text in others.items() if key in asked.model.input_shape.required_members}
+    params[member] = held
+    before = sys.getrefcount(held)
+    wire.constrain(asked, params)
+    assert (sys.getrefcount(held) > before) is kept

@@ -1,6 +1,7 @@
 """Which operation a path asks for: raw segments, ARNs, and S3's precedence among queries and headers."""
 
 import re
+import tracemalloc
 from typing import Any
 from urllib.parse import unquote
 
@@ -186,3 +187,40 @@ def _reaches(service: wire.Service, name: str) -> bool:
     raw_path = "/".join("label" if part.startswith("{") else part for part in path.split("/"))
     match = service.match(operation.method, raw_path, query, headers)
     return match is not None and match.operation is operation
+
+
+# ---------------------------------------------------------------- what is remembered of paths
+
+
+def test_a_path_that_was_asked_before_leads_by_method_query_and_headers_as_at_first() -> None:
+    for _ in range(2):
+        assert _name("GET", "/twice/k") == "GetObject"
+        assert _name("GET", "/twice/k", (("tagging", ""),)) == "GetObjectTagging"
+        assert _name("PUT", "/twice/k") == "PutObject"
+        assert _name("PUT", "/twice/k", headers=_COPY) == "CopyObject"
+        assert _name("PATCH", "/twice/k") is None
+
+
+def test_what_a_caller_does_to_an_answer_changes_no_later_one() -> None:
+    for _ in range(2):
+        match = wire.service("s3").match("GET", "/mine/k", (), {})
+        assert match is not None and match.uri == {"Bucket": "mine", "Key": "k"}
+        match.uri["Bucket"] = "theirs"
+
+
+@pytest.mark.parametrize("length", [10, 4000], ids=["short paths", "long paths"])
+def test_strangers_cannot_fill_the_memory_with_paths(length: int) -> None:
+    """Paths come from anybody: those that are remembered are few, and short."""
+    for number in range(1500):
+        _name("GET", f"/b/{number:0{length}}")
+    tracemalloc.start()
+    for number in range(1500, 4500):
+        _name("GET", f"/b/{number:0{length}}")
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 2**20
+
+
+def _name(method: str, raw_path: str, query: Any = (), headers: Any = None) -> str | None:
+    match = wire.service("s3").match(method, raw_path, query, headers or {})
+    return None if match is None else match.operation.name

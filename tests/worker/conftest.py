@@ -17,20 +17,27 @@ import pytest
 
 from living import await_that, jsonl, nova_row
 from outcrop.config import Settings
+from outcrop.domain.events import Finished
 from outcrop.domain.names import new_id
+from outcrop.domain.plan import TrainingPlan
 from outcrop.families.catalogue import PEBBLE
 from outcrop.services.call import Call, Ground, Principal
 from outcrop.services.table import OPERATIONS
 from outcrop.store import jobs
 from outcrop.store.engines import make_sockets_folder, remove_sockets_folder, socket_of
 from outcrop.store.home import open_home
-from outcrop.store.jobs import ClaimedJob, Job
+from outcrop.store.jobs import ClaimedJob, Job, LeaseLost
 from outcrop.worker import job as attempts
+from outcrop.worker import watch
+from outcrop.worker.attempt import Attempt
 from outcrop.worker.ground import WorkerGround, open_ground
+from outcrop.worker.lease import Lease
+from outcrop.worker.metrics import MetricsFiles
 
 NOVA = "amazon.nova-micro-v1:0:128k"
 BUCKET = "rocks"
 ENGINE_START_S = 60.0
+LONG_LEASE_S = 3600.0  # no test outlives it
 ROWS = [nova_row(f"What is number {number}?", f"It is {number * 7}.") for number in range(8)]
 
 
@@ -175,6 +182,39 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory, furnished_home: Path,
         assert scene.work("plain").failure_message is None
         assert scene.work("locked", customModelKmsKeyId="alias/models").failure_message is None
     return folder
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A job whose training child has just ended well: it is neither proved nor settled, and its lease is long."""
+
+    scene: Scene
+    attempt: Attempt
+    plan: TrainingPlan
+    key: bytes
+    finished: Finished
+    metrics: MetricsFiles
+
+
+@pytest.fixture(scope="session")
+def taught(tmp_path_factory: pytest.TempPathFactory, furnished_home: Path, open_scene: Any) -> Iterator[Taught]:
+    """One for all: a training takes seconds. Who uses it leaves the attempt's files and phases as they are."""
+    folder = Path(shutil.copytree(furnished_home, tmp_path_factory.mktemp("taught") / "home"))
+    with open_scene(folder) as scene:
+        scene.put("held-out.jsonl", jsonl(ROWS))
+        scene.queue(
+            "taught",
+            validationDataConfig={"validators": [{"s3Uri": f"s3://{BUCKET}/held-out.jsonl"}]},
+            hyperParameters={"epochCount": "1", "outcrop.generationSample": "2"},
+        )
+        claimed, ground = scene.claim(), scene.ground
+        beat = functools.partial(jobs.beat, ground.database, claimed, ground.clock(), LONG_LEASE_S)
+        beat()  # no other test's claim may find it free
+        with Lease(beat, LONG_LEASE_S, LeaseLost, scene.closing) as lease:
+            attempt = Attempt(ground, claimed, lease)
+            plan, key = attempts._prepare(attempt)
+            finished, metrics = watch.train(attempt, plan, key)
+            yield Taught(scene, attempt, plan, key, finished, metrics)
 
 
 @pytest.fixture

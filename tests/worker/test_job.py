@@ -22,6 +22,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from living import await_that, jsonl, nova_row
+from outcrop.domain.checkpoint_digest import digest_of, told
 from outcrop.domain.errors import JobFailure
 from outcrop.domain.states import JobStatus, Phase, PhaseStatus
 from outcrop.families.catalogue import PEBBLE
@@ -76,6 +77,9 @@ def test_a_job_with_two_validators_completes_with_all_that_clients_read(scene: A
     assert len(rows_of(scene, job, "validation_artifacts/validation_metrics.csv")) == 2
     assert len(job.validation_losses) == 2 and job.training_loss is not None
     assert scene.report(job)["files"][0]["ok"]
+    with scene.ground.database.read() as connection:
+        model = models.by_id(connection, job.model_id)
+    assert model is not None and model.checkpoint_digest == digest_of(PEBBLE)
     assert scene.ground.model_folder(job.id).is_dir()
     assert not scene.ground.work_folder(job.id).exists()
     assert not list(scene.ground.settings.logs_folder.glob("job-*"))
@@ -88,6 +92,16 @@ def test_a_model_is_trained_on_from_another_and_then_stands_alone(trained: Any) 
     assert (job.status, job.failure_message) == (JobStatus.COMPLETED, None)
     trained.ask("bedrock", "DeleteCustomModel", modelIdentifier="plain")
     assert job.base_model_id == "amazon.nova-micro-v1:0:128k"
+
+
+def test_a_model_is_not_trained_on_over_other_weights_than_its_own(trained: Any) -> None:
+    with trained.ground.database.write() as connection:
+        connection.execute(sa.update(models.MODELS).values(checkpoint_digest="0b" * 32))
+    job = trained.work("again", baseModelIdentifier="plain")
+    assert job.failure_message == (
+        f"The custom model plain was trained on other weights than those in {PEBBLE}: they were {told('0b' * 32)} and "
+        f"are now {told(digest_of(PEBBLE))}. Put the former files back, or train from {NOVA_UNSUFFIXED}:128k itself."
+    )
 
 
 def test_the_data_lies_sealed_and_the_key_nowhere(trained: Any) -> None:

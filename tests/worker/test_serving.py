@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 import outcrop.services.runtime.engine as face
 from living import await_that
 from outcrop.config import Settings
+from outcrop.domain.checkpoint_digest import digest_of, told
 from outcrop.domain.errors import SettingsError
 from outcrop.families.catalogue import PEBBLE
-from outcrop.store import engines
+from outcrop.store import engines, models
 from outcrop.store.engines import EngineState
 from outcrop.worker.ground import open_ground
 from outcrop.worker.serving import Serving
@@ -106,6 +108,27 @@ def test_a_disabled_key_fails_the_throughput_with_the_true_reason_and_harms_no_o
     assert "its KMS key cannot be used" in failed["failureMessage"] and "is disabled" in failed["failureMessage"]
     assert stage.settled("good")["status"] == "InService"
     stage.key("EnableKey")
+    for name in ("pt", "good"):
+        stage.remove(name)
+
+
+def test_a_model_of_other_weights_fails_the_throughput_with_both_digests_and_harms_no_other(stage: Stage) -> None:
+    stage.provision("good", "locked")
+    assert stage.settled("good")["status"] == "InService"
+    ground = stage.scene.ground
+    with ground.database.write() as connection:
+        held = engines.held_digest(connection, PEBBLE)
+        assert held == digest_of(PEBBLE), "it was told before the engine could hold anything"
+        for_plain = sa.update(models.MODELS).where(models.MODELS.c.name == "plain")
+        connection.execute(for_plain.values(checkpoint_digest="0b" * 32))
+    stage.provision("pt", "plain")
+    failed = stage.settled("pt")
+    assert failed["status"] == "Failed"
+    for part in ("was trained on other weights", told("0b" * 32), told(held), "Put the former files back"):
+        assert part in failed["failureMessage"]
+    assert stage.held() == {"base", stage.model_arn("locked")[-12:]}
+    with ground.database.write() as connection:
+        connection.execute(for_plain.values(checkpoint_digest=held))
     for name in ("pt", "good"):
         stage.remove(name)
 

@@ -21,11 +21,13 @@ import click
 from outcrop.cli.options import DEFAULT_REGION, home_option
 from outcrop.config import Settings
 from outcrop.domain import arn as arns
+from outcrop.domain.checkpoint_digest import digest_of
 from outcrop.domain.errors import OutcropError
 from outcrop.store import models
 from outcrop.store.home import Home, open_home
 from outcrop.store.keys import Keys
 from outcrop.store.models import CustomModel
+from outcrop.store.trained_on import changed, differs
 from outcrop.worker import children
 from outcrop.worker.ground import key_context
 
@@ -96,6 +98,9 @@ def _check_base(model: CustomModel) -> None:
         raise OutcropError(
             f"{model.name} was trained on the checkpoint {model.checkpoint}, which is not there any more"
         )
+    now = digest_of(Path(model.checkpoint))
+    if differs(model, now):
+        raise OutcropError(f"{changed(model, now)} hint: put the former files back")
 
 
 @contextlib.contextmanager

@@ -122,12 +122,15 @@ def _claim(service: str, parts: dict[str, str], *, session_token: str | None, ex
         or claimed_service != service
     ):
         raise refusal(service, Reason.WRONG_SCOPE)
+    signed_headers = tuple(parts["SignedHeaders"].split(";"))
+    if len(set(signed_headers)) != len(signed_headers):  # each would stand in the canonical request with its value
+        raise refusal(service, Reason.MALFORMED, "SignedHeaders must name each header once.")
     return Claim(
         access_key_id=access_key_id,
         scope=Scope(region=region, service=claimed_service),
         stamp=parts["Date"],
         at=at,
-        signed_headers=tuple(parts["SignedHeaders"].split(";")),
+        signed_headers=signed_headers,
         signature=parts["Signature"],
         session_token=session_token,
         expires_s=expires_s,

@@ -4,7 +4,7 @@ The worker moves them: `pending` -> `mark_active` or `mark_failed`. Both are gua
 was changed or deleted since it was read. A deployment whose update is under way or has failed serves its old model.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -141,8 +141,7 @@ def _move(database: Database, seen: Deployment, values: dict[str, Any]) -> bool:
 
 def add(connection: sa.Connection, made: Deployment) -> None:
     """Remember it, Creating."""
-    values = {field.name: getattr(made, field.name) for field in fields(made)}
-    connection.execute(sa.insert(DEPLOYMENTS).values({**values, "status": made.status.value}))
+    connection.execute(sa.insert(DEPLOYMENTS).values(_RECORDS.columns(made)))
 
 
 def find(connection: sa.Connection, region: str, account: str, identifier: str) -> Deployment | None:

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from outcrop.config import Settings
 from outcrop.domain.errors import SettingsError
 from outcrop.store.database import METADATA, Database, Moment
+from outcrop.store.prepared import Prepared
 
 ENGINES = sa.Table(
     "engines",
@@ -30,6 +31,11 @@ ENGINES = sa.Table(
     sa.Column("wanted_at", Moment, nullable=False),
     sa.Column("ready_at", Moment),
     sa.Column("detail", sa.String),
+    sa.Column("checkpoint_digest", sa.String),
+)
+
+_HELD_DIGEST = Prepared(
+    sa.select(ENGINES.c.checkpoint_digest).where(ENGINES.c.checkpoint == sa.bindparam("checkpoint"))
 )
 
 # The kernel's sockaddr_un holds 108 bytes with the closing zero; an engine first binds "<socket>.<pid>".
@@ -48,7 +54,7 @@ class EngineState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """One checkpoint's engine."""
+    """One checkpoint's engine. `checkpoint_digest`: of the weights when it was started, where they could be read."""
 
     checkpoint: str
     socket: str
@@ -57,6 +63,7 @@ class Engine:
     wanted_at: datetime
     ready_at: datetime | None
     detail: str | None
+    checkpoint_digest: str | None
 
 
 def socket_of(settings: Settings, checkpoint: Path) -> Path:
@@ -134,6 +141,12 @@ def find(connection: sa.Connection, checkpoint: Path) -> Engine | None:
     return None if row is None else _from_row(row)
 
 
+def held_digest(connection: sa.Connection, checkpoint: Path) -> str | None:
+    """The digest of the weights that the engine of a checkpoint holds; None where none runs, or it is not known."""
+    row = _HELD_DIGEST.first(connection, {"checkpoint": str(checkpoint)})
+    return None if row is None else row[0]
+
+
 # --- what the worker does ---------------------------------------------------------------------------------------------
 
 
@@ -150,9 +163,10 @@ def every(database: Database) -> list[Engine]:
         return [_from_row(row) for row in connection.execute(sa.select(ENGINES).order_by(ENGINES.c.checkpoint))]
 
 
-def starting(database: Database, checkpoint: str, pid: int) -> None:
-    """A process was started."""
-    _move(database, checkpoint, state=EngineState.STARTING, pid=pid, ready_at=None, detail=None)
+def starting(database: Database, checkpoint: str, pid: int, checkpoint_digest: str | None = None) -> None:
+    """A process was started, on weights of this digest."""
+    now = EngineState.STARTING
+    _move(database, checkpoint, state=now, pid=pid, ready_at=None, detail=None, checkpoint_digest=checkpoint_digest)
 
 
 def ready(database: Database, checkpoint: str, now: datetime) -> None:
@@ -162,7 +176,8 @@ def ready(database: Database, checkpoint: str, now: datetime) -> None:
 
 def gone(database: Database, checkpoint: str, detail: str) -> None:
     """Its process has ended, and why. To have it started again at once, say `want`."""
-    _move(database, checkpoint, state=EngineState.GONE, pid=None, ready_at=None, detail=detail[:2048])
+    said = detail[:2048]
+    _move(database, checkpoint, state=EngineState.GONE, pid=None, ready_at=None, detail=said, checkpoint_digest=None)
 
 
 def _move(database: Database, checkpoint: str, *, state: EngineState, **values: object) -> None:

@@ -4,7 +4,7 @@ A deleted model's row stays, marked, until the worker has wiped its folder. Know
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -36,6 +36,7 @@ MODELS = sa.Table(
     sa.Column("data_key", sa.LargeBinary),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("deleted_at", Moment),
+    sa.Column("checkpoint_digest", sa.String),
     sa.Index("custom_models_in_order", "account", "region", "created_at", "id"),
     sa.Index(
         "custom_models_by_name",
@@ -79,7 +80,8 @@ LISTING = Listing(
 class CustomModel:
     """One custom model. `base_model_id` is always a foundation model's; `parent_id` names the model it continued.
 
-    `data_key` is wrapped by `kms_key_arn` (None: the service's own key). `checkpoint` is the folder it was trained on.
+    `data_key` is wrapped by `kms_key_arn` (None: the service's own key). `checkpoint` is the folder it was trained on,
+    `checkpoint_digest` what its weights were then (None: the model is older than digests).
     """
 
     id: str
@@ -97,6 +99,7 @@ class CustomModel:
     data_key: bytes | None
     created_at: datetime
     deleted_at: datetime | None = None
+    checkpoint_digest: str | None = None
 
 
 _RECORDS = Records(CustomModel, MODELS, {"status": ModelStatus})
@@ -161,8 +164,7 @@ def _provisioned(connection: sa.Connection, found: throughput.Throughput | None)
 
 def add(connection: sa.Connection, model: CustomModel) -> None:
     """Remember a model."""
-    values = {field.name: getattr(model, field.name) for field in fields(model)}
-    connection.execute(sa.insert(MODELS).values({**values, "status": model.status.value}))
+    connection.execute(sa.insert(MODELS).values(_RECORDS.columns(model)))
 
 
 def find(connection: sa.Connection, region: str, account: str, identifier: str) -> CustomModel | None:

@@ -4,7 +4,7 @@ The worker moves it: `pending` -> `mark_in_service`, `mark_failed` or `mark_not_
 nothing when the row was changed or deleted since it was read.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -128,8 +128,7 @@ def _move(database: Database, seen: Throughput, values: dict[str, Any]) -> bool:
 
 def add(connection: sa.Connection, made: Throughput) -> None:
     """Remember it, Creating."""
-    values = {field.name: getattr(made, field.name) for field in fields(made)}
-    connection.execute(sa.insert(THROUGHPUT).values({**values, "status": made.status.value}))
+    connection.execute(sa.insert(THROUGHPUT).values(_RECORDS.columns(made)))
 
 
 def find(connection: sa.Connection, region: str, account: str, identifier: str) -> Throughput | None:

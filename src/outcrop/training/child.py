@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from outcrop.domain.checkpoint_digest import digest_of
 from outcrop.domain.errors import JobFailure
 from outcrop.domain.events import Event, Finished
 from outcrop.domain.plan import TrainingPlan
@@ -19,7 +20,7 @@ from outcrop.training.batches import Rows
 from outcrop.training.loop import Material, train
 from outcrop.training.objectives import objective_named
 from outcrop.training.probing import Answers, Probing, answers
-from outcrop.training.pupil import FULL_CONFIG_FILE, Pupil, foundation, prepare, put_adapter
+from outcrop.training.pupil import Pupil, foundation, prepare, put_adapter
 from outcrop.training.saver import Saver
 from outcrop.training.shelf import Shelf
 from outcrop.training.sources import BUFFER_BYTES, PieceBuffer
@@ -107,17 +108,11 @@ def _saver(
 
 
 def plan_digest(plan: TrainingPlan) -> str:
-    """What checkpoints are bound to: the plan, and the base by its config and its weights' names and sizes.
+    """What checkpoints are bound to: the plan, and the base by its digest.
 
     Not by times: a folder that was copied to where the job goes on holds the same base.
     """
-    base = Path(plan.base_checkpoint)
-    found = hashlib.sha256(plan.digest().encode())
-    for path in sorted(base.glob("*.safetensors")):
-        found.update(f"{path.name}/{path.stat().st_size}\n".encode())
-    config = base / FULL_CONFIG_FILE
-    found.update(config.read_bytes() if config.exists() else b"")
-    return found.hexdigest()
+    return hashlib.sha256(f"{plan.digest()}/{digest_of(Path(plan.base_checkpoint))}".encode()).hexdigest()
 
 
 def _parent(plan: TrainingPlan, keys: Sequence[bytes]) -> ModelFolder | None:

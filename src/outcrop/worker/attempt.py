@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from outcrop.domain.errors import Fault, JobFailure
 from outcrop.domain.states import Phase, PhaseStatus
 from outcrop.store import jobs
 from outcrop.store.jobs import ClaimedJob
-from outcrop.worker.ground import WorkerGround, key_context
+from outcrop.worker.data_keys import data_key_of
+from outcrop.worker.ground import WorkerGround
 from outcrop.worker.lease import Lease
 from outcrop.worker.questions import Kept
 
@@ -57,15 +57,8 @@ class Attempt:
 
     def data_key(self) -> bytes:
         """The job's own key: made at the first attempt, opened again at every later one. Raises JobFailure."""
-        context = key_context(self.job.id)
-        try:
-            if self.job.data_key is not None:
-                return self.ground.keys.unwrap(self.job.data_key, context)
-            key, wrapped = self.ground.keys.generate_data_key(self.job.kms_key_arn, context)
-        except Fault as fault:
-            raise JobFailure(f"The KMS key {self.job.kms_key_arn} cannot be used: {fault.message}") from fault
-        jobs.set_data_key(self.ground.database, self.claimed, wrapped)
-        return key
+        ground, claimed = self.ground, self.claimed
+        return data_key_of(ground.keys, self.job, lambda made: jobs.set_data_key(ground.database, claimed, made))
 
     def questions(self, key: bytes) -> Kept:
         """What the gate asks about the job's data, sealed under the job's key."""

@@ -7,9 +7,11 @@ plan and their step.
 
 import logging
 import threading
+from pathlib import Path
 
 from sqlalchemy.exc import OperationalError
 
+from outcrop.domain.checkpoint_digest import digest_of, require_unchanged
 from outcrop.domain.errors import JobFailure
 from outcrop.domain.plan import TrainingPlan
 from outcrop.domain.probes import PROBE_ROWS
@@ -46,13 +48,16 @@ def _work(attempt: Attempt) -> Outcome:
     plan, key = _ready(attempt) or _prepare(attempt)
     with attempt.phase(Phase.TRAINING), gate.warming(attempt.ground, plan.base_checkpoint):
         room.require_room(attempt.ground.settings.run_folder, plan, attempt.lease.check)
+        digest = digest_of(Path(plan.base_checkpoint))
         finished, metrics = watch.train(attempt, plan, key)
         proving.prove(attempt, plan, key, metrics)
+        require_unchanged(Path(plan.base_checkpoint), digest)
     return Outcome(
         status=JobStatus.COMPLETED,
         training_loss=finished.training_loss,
         validation_losses=finished.validation_losses,
         checkpoint=plan.base_checkpoint,
+        checkpoint_digest=digest,
     )
 
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 
 from outcrop import families
 from outcrop.config import Settings
+from outcrop.domain.checkpoint_digest import digest_of
 from outcrop.domain.errors import Fault, JobFailure
 from outcrop.domain.plan import Objective, TrainingPlan
 from outcrop.families import Checkpoint, CustomizationType, FoundationModel, Hyperparameters
 from outcrop.store import models
 from outcrop.store.jobs import Job
 from outcrop.store.models import CustomModel
+from outcrop.store.trained_on import changed, differs
 from outcrop.worker import machine
 from outcrop.worker.data import WrittenRows, base_of, kind_of
 from outcrop.worker.ground import WorkerGround, key_context
@@ -112,6 +114,9 @@ def parent_of(ground: WorkerGround, job: Job) -> CustomModel | None:
             f"{parent.checkpoint}; {model.model_id} now means {checkpoint.path}. Map it back, or train from "
             f"{model.model_id} itself."
         )
+    now = digest_of(checkpoint.path)
+    if differs(parent, now):
+        raise JobFailure(f"{changed(parent, now)} Put the former files back, or train from {model.model_id} itself.")
     return parent
 
 

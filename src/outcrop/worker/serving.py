@@ -11,11 +11,13 @@ import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from outcrop.domain.errors import Fault, OutcropError, SealBroken, SettingsError
+from outcrop.domain.checkpoint_digest import digest_of
+from outcrop.domain.errors import CheckpointError, Fault, OutcropError, SealBroken, SettingsError
 from outcrop.services.runtime.engine import EngineSilent
 from outcrop.store import engines
 from outcrop.store.engines import EngineState
 from outcrop.store.models import CustomModel
+from outcrop.store.trained_on import other_weights
 from outcrop.worker import engines as processes
 from outcrop.worker import handover
 from outcrop.worker.engines import EngineProcess
@@ -128,11 +130,12 @@ class Serving:
             launch = processes.launch_of(
                 row.checkpoint, Path(row.socket), settings.logs_folder, threads, settings.capacities_folder
             )
+            digest = _digest_of(row.checkpoint)  # of what it will read: said before it can hold anything
             engine = processes.start(launch, settings.processes_folder, row.checkpoint, Path(row.socket))
             engine.lent = row.checkpoint in self._lent
             self._lent.discard(row.checkpoint)
             self._running[row.checkpoint] = engine
-            engines.starting(self._ground.database, row.checkpoint, engine.child.process.pid)
+            engines.starting(self._ground.database, row.checkpoint, engine.child.process.pid, digest)
 
     def _unwant(self) -> None:
         """A job that ended while its engine rested from a death needs it no more: to start it now would be for ever."""
@@ -172,6 +175,11 @@ class Serving:
                 engines.gone(self._ground.database, checkpoint, UNNEEDED)
 
     def _load(self, engine: EngineProcess, model: CustomModel) -> None:
+        with self._ground.database.read() as connection:
+            other = other_weights(connection, model)
+        if other is not None:
+            self._refusals.add(model.id, other)
+            return
         try:
             engine.load(model.id, lambda: self._opened(model))
             self._refusals.forget(model.id)
@@ -191,6 +199,15 @@ class Serving:
         assert model.data_key is not None, "a model is made with the key of its job"
         key = self._ground.keys.unwrap(model.data_key, key_context(model.job_id))
         return handover.opened(self._ground.model_folder(model.job_id), key, self._ground.settings.run_folder)
+
+
+def _digest_of(checkpoint: str) -> str | None:
+    """None where it cannot be told: then the engine cannot read it either, and says why."""
+    try:
+        return digest_of(Path(checkpoint))
+    except CheckpointError as error:
+        LOG.warning("the weights in %s have no digest: %s", checkpoint, error)
+        return None
 
 
 def _forget_the_dead(ground: WorkerGround) -> None:

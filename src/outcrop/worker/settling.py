@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from outcrop.domain.errors import Fault, OutcropError
 from outcrop.domain.states import JobStatus
 from outcrop.sealed.writer import sync_folder
 from outcrop.store import jobs
 from outcrop.store.jobs import LeaseLost, Outcome
+from outcrop.worker import failures
 from outcrop.worker.attempt import Attempt
 from outcrop.worker.lease import Closing, Lost, StopRequested
 
@@ -32,19 +32,8 @@ def outcome_of(work: Callable[[Attempt], Outcome], attempt: Attempt) -> Outcome:
         raise
     except StopRequested:
         return Outcome(status=JobStatus.STOPPED)
-    except Fault as fault:
-        return _failed(f"{fault.code}: {fault.message}")
-    except OutcropError as failure:
-        return _failed(str(failure))
-    except OSError as error:
-        LOG.exception("job %s", attempt.job.id)
-        return _failed(_about_files(error))
-    except OperationalError as error:
-        LOG.exception("job %s", attempt.job.id)
-        return _failed(f"The job's state could not be written: {error.orig}.")
     except Exception as error:
-        LOG.exception("job %s", attempt.job.id)
-        return _failed(f"An internal error ({type(error).__name__}) ended the job; the worker's log tells more.")
+        return _failed(failures.told(error, attempt.job.id))
 
 
 def settle(attempt: Attempt, outcome: Outcome, closing: threading.Event) -> None:
@@ -61,7 +50,7 @@ def settle(attempt: Attempt, outcome: Outcome, closing: threading.Event) -> None
             if tries == 1:
                 LOG.exception("the end of job %s (%s) cannot be written yet", job_id, outcome.status)
             if isinstance(error, OSError) and tries >= PUBLISH_TRIES:
-                outcome = _failed(_about_files(error))
+                outcome = _failed(failures.about_files(error))
             if closing.wait(SETTLE_PAUSE_S):
                 raise Closing from None
     LOG.info("job %s ended: %s", job_id, outcome.status)
@@ -84,7 +73,3 @@ def _publish(attempt: Attempt) -> None:
 
 def _failed(sentence: str) -> Outcome:
     return Outcome(status=JobStatus.FAILED, failure_message=sentence)
-
-
-def _about_files(error: OSError) -> str:
-    return f"The job could not use its files: {error.strerror or type(error).__name__}."

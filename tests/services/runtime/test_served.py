@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from outcrop.domain.checkpoint_digest import told
+from outcrop.store import engines, models
+
 Scene = Any  # tests/services/runtime/conftest.py
 
 
@@ -59,3 +62,23 @@ def test_what_has_failed_cannot_be_invoked(scene: Scene) -> None:
 def test_a_model_that_the_engine_has_not_loaded_yet_is_not_ready(scene: Scene) -> None:
     model = scene.custom_model("unloadedaaaa")
     assert refused(scene, scene.provision(model).name)[0] == "ModelNotReadyException"
+
+
+def test_a_model_whose_engine_holds_other_weights_says_so_at_every_call(scene: Scene) -> None:
+    """It may be in service for long: the weights were replaced, and the server was started again."""
+    database, checkpoint = scene.running.ground.database, scene.checkpoint
+    model = scene.custom_model("changedaaaaa")
+    name = scene.provision(model).name
+    with database.write() as connection:
+        connection.execute(
+            models.MODELS.update().where(models.MODELS.c.id == model.id).values(checkpoint_digest="a1" * 32)
+        )
+    engines.want(database, scene.settings, checkpoint, model.created_at)
+    engines.starting(database, str(checkpoint), 1, "b2" * 32)
+    try:
+        code, message = refused(scene, name)
+    finally:
+        engines.gone(database, str(checkpoint), "the test is over")
+    assert code == "ModelErrorException"
+    for part in (model.name, told("a1" * 32), told("b2" * 32), "Put the former files back"):
+        assert part in message

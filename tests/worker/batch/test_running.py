@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from batches import BUCKET, body, record
+from batches import BUCKET, Batch, body, record
 from living import await_that, jsonl
+from outcrop.domain.checkpoint_digest import told
 from outcrop.domain.errors import Fault
 from outcrop.domain.states import InvocationJobStatus
-from outcrop.store import invocation_jobs
+from outcrop.families.catalogue import PEBBLE
+from outcrop.store import engines, invocation_jobs
 from outcrop.worker.batch import asking
 
 LONG = 4000  # records, of which a job that is stopped reaches a few hundred
@@ -221,3 +223,23 @@ def test_a_key_that_was_disabled_meanwhile_fails_the_job_by_its_name(batch: Any)
     job = batch.run(batch.claim())
     assert job.status is InvocationJobStatus.FAILED
     assert job.message is not None and key["Arn"] in job.message
+
+
+def test_a_model_is_not_asked_over_other_weights_than_its_own(trained: Any) -> None:
+    batch, ground = Batch(trained), trained.ground
+    engines.want(ground.database, ground.settings, PEBBLE, ground.clock())
+    engines.starting(ground.database, str(PEBBLE), 1, "b2" * 32)
+    arn = trained.ask("bedrock", "GetCustomModel", modelIdentifier="plain")["modelArn"]
+    job = batch.work("changed", [record(0)], modelId=arn)
+    assert job.status is InvocationJobStatus.FAILED and job.message is not None
+    assert "was trained on other weights" in job.message and told("b2" * 32) in job.message
+
+
+def test_an_input_whose_answers_would_be_the_manifest_is_refused(batch: Any) -> None:
+    batch.scene.put("in/manifest.json", jsonl([record(0)]))
+    job = batch.work("clash", inputDataConfig={"s3InputDataConfig": {"s3Uri": f"s3://{BUCKET}/in/manifest.json"}})
+    assert job.status is InvocationJobStatus.FAILED
+    assert (
+        job.message
+        == f"s3://{BUCKET}/in/manifest.json cannot be an input: its answers would have the manifest's place."
+    )

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import sqlalchemy as sa
+
 from outcrop.domain import arn as arns
 from outcrop.domain.errors import ConflictException, ResourceNotFoundException
 from outcrop.domain.states import JobStatus
@@ -16,10 +18,7 @@ from outcrop.store import jobs
 def get_model_customization_job(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """One job, by name or ARN."""
     with call.ground.database.read() as connection:
-        job = jobs.find(connection, call.region, call.principal.account, request["jobIdentifier"])
-    if job is None:
-        raise _unknown(request["jobIdentifier"])
-    return _described(job)
+        return _described(_known(connection, call, request["jobIdentifier"]))
 
 
 def list_model_customization_jobs(call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -37,15 +36,20 @@ def list_model_customization_jobs(call: Call, request: dict[str, Any]) -> dict[s
 def stop_model_customization_job(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Ask a job that is InProgress to stop; a queued one is Stopped at once."""
     with call.ground.database.write() as connection:
-        job = jobs.find(connection, call.region, call.principal.account, request["jobIdentifier"])
-        if job is None:
-            raise _unknown(request["jobIdentifier"])
+        job = _known(connection, call, request["jobIdentifier"])
         if job.status is not JobStatus.IN_PROGRESS:
             raise ConflictException(
                 f"The job {job.name} is {job.status}: only a job that is InProgress can be stopped."
             )
         jobs.request_stop(connection, job, call.at)
     return {}
+
+
+def _known(connection: sa.Connection, call: Call, identifier: str) -> jobs.Job:
+    job = jobs.find(connection, call.region, call.principal.account, identifier)
+    if job is None:
+        raise ResourceNotFoundException(f"There is no model customization job {identifier} in this account and Region.")
+    return job
 
 
 def _described(job: jobs.Job) -> dict[str, Any]:
@@ -104,10 +108,6 @@ def _phases(phases: jobs.Phases) -> dict[str, Any]:
 
 def _moment(key: str, value: Any) -> Any:
     return datetime.fromtimestamp(value, UTC) if key.endswith("Time") else value
-
-
-def _unknown(identifier: str) -> ResourceNotFoundException:
-    return ResourceNotFoundException(f"There is no model customization job {identifier} in this account and Region.")
 
 
 OPERATIONS: dict[str, Operation] = {

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import sqlalchemy as sa
+
 from outcrop.domain.errors import ConflictException, ResourceNotFoundException
 from outcrop.services.bedrock.invocation_creation import create_model_invocation_job
 from outcrop.services.bedrock.paging import answered, page_of
@@ -14,10 +16,7 @@ from outcrop.store.invocation_jobs import FINISHED, InvocationJob
 def get_model_invocation_job(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """One job, by id or ARN."""
     with call.ground.database.read() as connection:
-        job = invocation_jobs.find(connection, call.region, call.principal.account, request["jobIdentifier"])
-    if job is None:
-        raise _unknown(request["jobIdentifier"])
-    return _described(job)
+        return _described(_known(connection, call, request["jobIdentifier"]))
 
 
 def list_model_invocation_jobs(call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -35,15 +34,20 @@ def list_model_invocation_jobs(call: Call, request: dict[str, Any]) -> dict[str,
 def stop_model_invocation_job(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Ask a job that has not ended to stop; one that no worker has begun is Stopped at once."""
     with call.ground.database.write() as connection:
-        job = invocation_jobs.find(connection, call.region, call.principal.account, request["jobIdentifier"])
-        if job is None:
-            raise _unknown(request["jobIdentifier"])
+        job = _known(connection, call, request["jobIdentifier"])
         if job.stop_requested or job.status in FINISHED:
             raise ConflictException(
                 f"The job {job.name} is {job.status}: only a job that runs or waits can be stopped."
             )
         invocation_jobs.request_stop(connection, job, call.at)
     return {}
+
+
+def _known(connection: sa.Connection, call: Call, identifier: str) -> InvocationJob:
+    job = invocation_jobs.find(connection, call.region, call.principal.account, identifier)
+    if job is None:
+        raise ResourceNotFoundException(f"There is no model invocation job {identifier} in this account and Region.")
+    return job
 
 
 def _described(job: InvocationJob) -> dict[str, Any]:
@@ -81,10 +85,6 @@ def _counts(job: InvocationJob) -> dict[str, int]:
         "successRecordCount": job.success_records,
         "errorRecordCount": job.error_records,
     }
-
-
-def _unknown(identifier: str) -> ResourceNotFoundException:
-    return ResourceNotFoundException(f"There is no model invocation job {identifier} in this account and Region.")
 
 
 OPERATIONS: dict[str, Operation] = {

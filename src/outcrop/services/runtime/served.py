@@ -6,12 +6,18 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from outcrop.domain import arn as arns
-from outcrop.domain.errors import ModelNotReadyException, ResourceNotFoundException, ValidationException
+from outcrop.domain.errors import (
+    ModelErrorException,
+    ModelNotReadyException,
+    ResourceNotFoundException,
+    ValidationException,
+)
 from outcrop.families import Catalogue, Checkpoint, Family, FoundationModel, family_of
 from outcrop.services.call import Call
 from outcrop.services.runtime.profiles import model_id_of
 from outcrop.store import models
 from outcrop.store.models import CustomModel, Servable
+from outcrop.store.trained_on import other_weights
 
 BASE = "base"  # the engine's name for the checkpoint's own weights
 ANSWERING = frozenset({"Active", "InService", "Updating"})
@@ -51,9 +57,12 @@ def find_served(call: Call, identifier: str) -> Served:
         return _base(foundation, catalogue)
     with call.ground.database.read() as connection:
         found = models.servable(connection, call.region, call.principal.account, identifier, catalogue.find_model)
+        other = None if found is None or found.model is None else other_weights(connection, found.model)
     if found is None:
         raise ResourceNotFoundException(f"There is no model {identifier} in this account and Region.")
     _check_status(found, identifier)
+    if other is not None:
+        raise ModelErrorException(other, originalStatusCode=500)
     root = _root(catalogue, found.foundation_model_id)
     served = _base(root, catalogue) if found.model is None else _custom(root, found.model, catalogue)
     return replace(served, buyer=found.throughput_id)

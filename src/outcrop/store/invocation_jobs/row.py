@@ -1,6 +1,6 @@
 """A batch inference job as a row: everything about it, its lease included. Knows nothing of who moves it."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -126,4 +126,4 @@ def from_row(row: Any) -> InvocationJob:
 
 def columns_of(job: InvocationJob) -> dict[str, Any]:
     """The row of a job."""
-    return {**{field.name: getattr(job, field.name) for field in fields(job)}, "status": job.status.value}
+    return _RECORDS.columns(job)

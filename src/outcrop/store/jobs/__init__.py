@@ -6,7 +6,6 @@ Callers queue, find and stop them; a worker claims and settles them, and every w
 from outcrop.store.jobs.ending import FAILURE_MESSAGE_LIMIT, Outcome
 from outcrop.store.jobs.lease import (
     ClaimedJob,
-    LeaseLost,
     beat,
     begin_again,
     claim,
@@ -29,6 +28,7 @@ from outcrop.store.jobs.queue import (
     request_stop,
 )
 from outcrop.store.jobs.row import JOBS, NO_PHASES, UNFINISHED, Job, Phases
+from outcrop.store.leases import LeaseLost
 
 __all__ = [
     "FAILURE_MESSAGE_LIMIT",

@@ -12,13 +12,14 @@ FAILURE_MESSAGE_LIMIT = 2048  # the API's own limit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a job ends. `checkpoint` (the base checkpoint's folder) belongs to a Completed one."""
+    """How a job ends. `checkpoint` (the base checkpoint's folder) and its digest belong to a Completed one."""
 
     status: JobStatus
     failure_message: str | None = None
     training_loss: float | None = None
     validation_losses: tuple[float, ...] = ()
     checkpoint: str = ""
+    checkpoint_digest: str | None = None
 
 
 def ending(job: Job, outcome: Outcome, now: datetime) -> dict[str, Any]:

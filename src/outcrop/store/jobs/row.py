@@ -1,6 +1,6 @@
 """A customization job as a row: everything about it, its lease included. Knows nothing of who moves it."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -126,4 +126,4 @@ def from_row(row: Any) -> Job:
 
 def columns_of(job: Job) -> dict[str, Any]:
     """The row of a job."""
-    return {**{field.name: getattr(job, field.name) for field in fields(job)}, "status": job.status.value}
+    return _RECORDS.columns(job)

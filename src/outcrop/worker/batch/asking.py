@@ -5,13 +5,12 @@ work. Every few seconds what is there is kept as a segment, so that a kill costs
 """
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from outcrop.domain.errors import Fault, JobFailure
+from outcrop.domain.errors import Fault
 from outcrop.services.runtime.exchange import Stopwatch
 from outcrop.worker.batch import dialects
 from outcrop.worker.batch.answers import Answers, Position
@@ -19,7 +18,6 @@ from outcrop.worker.batch.dialects import Dialect
 from outcrop.worker.batch.engine import JobsEngine
 from outcrop.worker.batch.inputs import Record
 from outcrop.worker.batch.share import Share
-from outcrop.worker.lease import Closing, StopRequested
 
 LOOK_EVERY_S = 0.2  # how soon a stop is heard
 KEEP_EVERY_S = 2.0
@@ -89,9 +87,9 @@ class Asking:
         self._keep()
 
     def keep_what_is_there(self) -> None:
-        """Keep the lines that are in order, before the job ends or is handed back."""
-        with contextlib.suppress(JobFailure, StopRequested, Closing):  # what ended the asking is known already
-            self._take()
+        """Keep the lines that are in order, before the job ends or is handed back: what a question raised ended it."""
+        while self._window and _has_answer(self._window[0][1]):
+            self._take_one()
         self._keep()
 
     async def _wait(self) -> None:
@@ -129,11 +127,14 @@ class Asking:
     def _take(self) -> None:
         """Lines whose turn has come. Raises what ended a question otherwise than with an answer or an error."""
         while self._window and self._window[0][1].done() and not self._window[0][1].cancelled():
-            line = self._window[0][1].result()
-            record, _ = self._window.popleft()
-            self._lines.append(line.text)
-            self.tally = self.tally.plus(line.counts)
-            self._held = replace(self._held, offset=record.end, line=record.number)
+            self._take_one()
+
+    def _take_one(self) -> None:
+        line = self._window[0][1].result()
+        record, _ = self._window.popleft()
+        self._lines.append(line.text)
+        self.tally = self.tally.plus(line.counts)
+        self._held = replace(self._held, offset=record.end, line=record.number)
 
     def _keep(self) -> None:
         self._kept_at = time.monotonic()
@@ -149,6 +150,10 @@ class Asking:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _has_answer(task: asyncio.Task[_Line]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
 
 
 def _size(lines: list[bytes]) -> int:

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 
-from outcrop.domain.errors import Fault, JobFailure
 from outcrop.domain.states import InvocationJobStatus
 from outcrop.services.runtime.served import Place as Where
 from outcrop.services.runtime.served import Served, find_batched
@@ -18,7 +17,8 @@ from outcrop.worker.batch.asking import Tally
 from outcrop.worker.batch.engine import JobsEngine
 from outcrop.worker.batch.inputs import InputFile
 from outcrop.worker.batch.outputs import Output
-from outcrop.worker.ground import WorkerGround, key_context
+from outcrop.worker.data_keys import data_key_of
+from outcrop.worker.ground import WorkerGround
 from outcrop.worker.lease import Lease, StopRequested
 
 LOG = logging.getLogger(__name__)
@@ -127,15 +127,10 @@ class Attempt:
 
     def _data_key(self) -> bytes:
         """The key of the answers that are kept: made at the first attempt, opened again at every later one."""
-        context = key_context(self.job.id)
-        try:
-            if self.job.data_key is not None:
-                return self.ground.keys.unwrap(self.job.data_key, context)
-            key, wrapped = self.ground.keys.generate_data_key(self.job.kms_key_arn, context)
-        except Fault as fault:
-            raise JobFailure(f"The KMS key {self.job.kms_key_arn} cannot be used: {fault.message}") from fault
-        invocation_jobs.set_data_key(self.ground.database, self.claimed, wrapped)
-        return key
+        ground, claimed = self.ground, self.claimed
+        return data_key_of(
+            ground.keys, self.job, lambda made: invocation_jobs.set_data_key(ground.database, claimed, made)
+        )
 
 
 def _tally_of(job: InvocationJob) -> Tally:

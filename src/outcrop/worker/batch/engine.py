@@ -18,6 +18,7 @@ from outcrop.services.runtime.served import BASE, Served
 from outcrop.store import engines
 from outcrop.store.invocation_jobs import ClaimedInvocationJob
 from outcrop.store.models import CustomModel
+from outcrop.store.trained_on import other_weights
 from outcrop.worker import gate, handover, room
 from outcrop.worker.ground import WorkerGround, key_context
 
@@ -93,6 +94,10 @@ class JobsEngine:
     def _load(self, socket: Path, model: CustomModel) -> None:
         run_folder, folder = self.ground.settings.run_folder, self.ground.model_folder(model.job_id)
         assert model.data_key is not None, "a model is made with the key of its job"
+        with self.ground.database.read() as connection:
+            other = other_weights(connection, model)
+        if other is not None:
+            raise JobFailure(other)
         try:
             key = self.ground.keys.unwrap(model.data_key, key_context(model.job_id))
             room.await_room(run_folder, handover.size_of(folder), self.check)

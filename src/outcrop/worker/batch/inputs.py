@@ -14,6 +14,7 @@ from outcrop.store.objects import ObjectRecord
 from outcrop.worker.access import Place, RoleAccess
 
 SUFFIX = ".jsonl"
+MANIFEST = "manifest.json"  # what the output's own file is called, but for the suffix that every output has
 FINDINGS_SHOWN = 10  # bad lines that a message names; it says how many there are in all
 Check = Callable[[], None]
 
@@ -46,6 +47,8 @@ def find_files(access: RoleAccess, address: Place) -> list[InputFile]:
     """The object at the address, else every `.jsonl` object below it, by key. Raises JobFailure where there is none."""
     single = access.objects.get(address.bucket, address.key) if address.key else None
     if single is not None and not address.key.endswith("/"):
+        if address.file_name == MANIFEST:
+            raise JobFailure(f"{address.uri} cannot be an input: its answers would have the manifest's place.")
         return [InputFile(key=single.key, name=address.file_name, etag=single.etag)]
     folder = Place(address.bucket, address.key if not address.key or address.key.endswith("/") else f"{address.key}/")
     found = [_below(folder, record) for record in access.below(folder) if record.key.endswith(SUFFIX)]

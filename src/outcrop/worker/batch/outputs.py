@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from outcrop.worker.access import Place, RoleAccess
 from outcrop.worker.batch.answers import Answers
 from outcrop.worker.batch.asking import Tally
-from outcrop.worker.batch.inputs import InputFile
+from outcrop.worker.batch.inputs import MANIFEST, InputFile
 
 OUTPUT_SUFFIX = ".out"
-MANIFEST = "manifest.json.out"
 JSON, JSON_LINES = "application/json", "application/jsonl"
 
 
@@ -47,7 +46,7 @@ def publish_manifest(output: Output, total_records: int, tally: Tally) -> None:
         "inputTokenCount": tally.input_tokens,
         "outputTokenCount": tally.output_tokens,
     }
-    output.put(MANIFEST, [json.dumps(counts).encode()], JSON)
+    output.put(f"{MANIFEST}{OUTPUT_SUFFIX}", [json.dumps(counts).encode()], JSON)
 
 
 def _checked(pieces: Iterator[bytes], check: Callable[[], None]) -> Iterator[bytes]:

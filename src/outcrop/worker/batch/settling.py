@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import OperationalError
 
-from outcrop.domain.errors import Fault, OutcropError
 from outcrop.domain.states import InvocationJobStatus
 from outcrop.store import invocation_jobs
 from outcrop.store.jobs import LeaseLost
+from outcrop.worker import failures
 from outcrop.worker.batch.asking import Tally
 from outcrop.worker.batch.attempt import Attempt, TimeUp
 from outcrop.worker.lease import Closing, Lost, StopRequested
@@ -39,19 +39,8 @@ def ending_of(work: Callable[[Attempt], Ending], attempt: Attempt) -> Ending:
     except TimeUp:
         at = attempt.job.expires_at.isoformat(timespec="seconds")
         return Ending(status=InvocationJobStatus.EXPIRED, message=f"The job's time ran out at {at}.")
-    except Fault as fault:
-        return _failed(f"{fault.code}: {fault.message}")
-    except OutcropError as failure:
-        return _failed(str(failure))
-    except OSError as error:
-        LOG.exception("job %s", attempt.job.id)
-        return _failed(f"The job could not use its files: {error.strerror or type(error).__name__}.")
-    except OperationalError as error:
-        LOG.exception("job %s", attempt.job.id)
-        return _failed(f"The job's state could not be written: {error.orig}.")
     except Exception as error:
-        LOG.exception("job %s", attempt.job.id)
-        return _failed(f"An internal error ({type(error).__name__}) ended the job; the worker's log tells more.")
+        return _failed(failures.told(error, attempt.job.id))
 
 
 def answered(tally: Tally) -> Ending:
