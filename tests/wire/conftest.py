@@ -267,6 +267,7 @@ def collect_body() -> Callable[[wire.ResponseBody], bytes]:
 @pytest.fixture(scope="session")
 def line_to() -> Callable[[str], Line]:
     session = botocore.session.Session()
+    session.get_component("data_loader").search_paths.append(str(wire.OWN_MODELS))
     session.set_credentials("AKIAIOSFODNN7EXAMPLE", "secret")
     lines: dict[str, Line] = {}
 

@@ -22,6 +22,7 @@ _PLAIN = {
     "iam": "ListUsers",
     "sts": "GetCallerIdentity",
     "kms": "ListKeys",
+    "outcrop": "GetThroughput",
 }
 
 

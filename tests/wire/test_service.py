@@ -18,6 +18,7 @@ def test_no_service_of_ours_speaks_cbor(service: wire.Service) -> None:
         "bedrock-runtime": "rest-json",
         "s3": "rest-xml",
         "kms": "json",
+        "outcrop": "rest-json",
     }.get(service.name, "query")
 
 
@@ -33,7 +34,7 @@ def test_bedrocks_two_halves_are_told_apart_by_path_as_their_models_say() -> Non
             assert found is wire.service(name), operation
 
 
-@pytest.mark.parametrize("name", ["s3", "iam", "sts", "kms"])
+@pytest.mark.parametrize("name", ["s3", "iam", "sts", "kms", "outcrop"])
 def test_a_signing_name_is_a_service(name: str) -> None:
     assert wire.service_for(name, "GET", "/", {}) is wire.service(name)
 
