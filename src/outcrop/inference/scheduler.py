@@ -147,8 +147,21 @@ class Scheduler:
         """Everything that waits or runs."""
         return [*self._running, *self._waiting]
 
+    def check(self) -> None:
+        """Asserts what holds between steps, whatever came. Whoever rests has the time to look."""
+        running, limits = self._running, self.limits
+        assert [answer.row for answer in running] == list(range(len(running))), "rows in use lie together, in order"
+        assert all(0 <= answer.cached < len(answer.known) for answer in running), "each has a token to run"
+        assert all(answer.row < 0 and answer.cached == 0 for answer in self._waiting), "who waits holds nothing"
+        longest = max((_whole(answer, limits) for answer in running), default=0)
+        assert len(running) <= limits.rows, "rows are as promised"
+        assert len(running) * longest <= limits.cache_tokens, "the cache holds what was promised to the end"
+        assert running or not self._moves, "nothing moves where nothing runs"
+
     def clear(self) -> None:
         """Forget everything: after a failure of the step itself."""
+        for answer in self._running:
+            answer.row = -1
         self._waiting.clear()
         self._running.clear()
         self._moves.clear()
@@ -249,6 +262,8 @@ class Scheduler:
             last.row = answer.row
             self._running[answer.row] = last
         answer.row = -1
+        if not self._running:
+            self._moves.clear()
 
 
 def _promised(answer: Answer, limits: Limits) -> int:
