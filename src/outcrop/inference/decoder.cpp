@@ -82,6 +82,7 @@ template <int ROWS>
 inline void sum_up(const Matrix& matrix, long panel, const float* left, long step, Vector (&sums)[ROWS]) {
   const float* weights = static_cast<const float*>(matrix.panels) + panel * matrix.inputs * LANES;
   for (long k = 0; k < matrix.inputs; k++, weights += LANES, left += step) {
+    if (ROWS > 1) fetch(weights + AHEAD * LANES);
     Vector weight = vector_at(weights);
     for (int i = 0; i < ROWS; i++) sums[i] += left[i] * weight;
   }
@@ -241,6 +242,11 @@ struct Past {  // one answer's keys and values of one head: [seen, size] each
   long seen;
 };
 
+// One position's numbers, asked for before they are needed.
+inline void fetch_position(const float* at, long size) {
+  for (long i = 0; i < size; i += LANES) fetch(at + i);
+}
+
 inline float dot(const float* left, const float* right, long size) {
   float sum = 0.0f;
 #pragma omp simd reduction(+ : sum)
@@ -248,15 +254,18 @@ inline float dot(const float* left, const float* right, long size) {
   return sum;
 }
 
-void mix(const float* shares, const Past& past, long size, float* into) {
+// `next`: whose keys are read after this.
+void mix(const float* shares, const Past& past, const Past& next, long size, float* into) {
   constexpr int WIDE = 4;  // vectors summed side by side: a head of 64 in one pass
   for (long first = 0; first < size; first += WIDE * LANES) {
     long vectors = std::min<long>(WIDE, (size - first) / LANES);
     Vector sums[WIDE] = {};
     const float* value = past.values + first;
     if (vectors == WIDE)
-      for (long p = 0; p < past.seen; p++, value += size)
+      for (long p = 0; p < past.seen; p++, value += size) {
+        if (p < next.seen) fetch_position(next.keys + p * size, size);
         for (int v = 0; v < WIDE; v++) sums[v] += shares[p] * vector_at(value + v * LANES);
+      }
     else
       for (long p = 0; p < past.seen; p++, value += size)
         for (long v = 0; v < vectors; v++) sums[v] += shares[p] * vector_at(value + v * LANES);
@@ -266,24 +275,27 @@ void mix(const float* shares, const Past& past, long size, float* into) {
 
 thread_local std::vector<float> shares_memory;
 
-void attend_head(const float* query, const Past& past, long size, float* into) {
+void attend_head(const float* query, const Past& past, const Past& next, long size, float* into) {
   shares_memory.resize(std::max<size_t>(shares_memory.size(), past.seen));
   float *shares = shares_memory.data(), highest = -INFINITY, sum = 0.0f;
-  for (long p = 0; p < past.seen; p++) shares[p] = dot(query, past.keys + p * size, size);
+  for (long p = 0; p < past.seen; p++) {
+    fetch_position(past.values + p * size, size);
+    shares[p] = dot(query, past.keys + p * size, size);
+  }
 #pragma omp simd reduction(max : highest)
   for (long p = 0; p < past.seen; p++) highest = std::max(highest, shares[p]);
 #pragma omp simd reduction(+ : sum)
   for (long p = 0; p < past.seen; p++) sum += shares[p] = exponential(shares[p] - highest);
 #pragma omp simd
   for (long p = 0; p < past.seen; p++) shares[p] /= sum;
-  mix(shares, past, size, into);
+  mix(shares, past, next, size, into);
 }
 
 // Writes the tokens' keys and values to the cache, then lets each token look back over its own row.
 void attend(const Model& model, const Step& step, long layer, float* qkv, float* mixed) {
   long size = model.size, half = size / 2, width = (model.heads + 2 * model.key_heads) * size;
   float *keys = step.keys[layer], *values = step.values[layer], scale = 1.0f / std::sqrt(float(size));
-  auto past = [&](long t, long key_head) {
+  auto row = [&](long t, long key_head) {
     return (step.rows[t] * model.key_heads + key_head) * step.length * size;
   };
 #pragma omp parallel for schedule(static)
@@ -293,16 +305,20 @@ void attend(const Model& model, const Step& step, long layer, float* qkv, float*
     for (long h = 0; h < model.heads; h++) turn(query + h * size, cosine, sine, half, scale);
     for (long h = 0; h < model.key_heads; h++) {
       turn(key + h * size, cosine, sine, half, 1.0f);
-      long at = past(t, h) + step.positions[t] * size;
+      long at = row(t, h) + step.positions[t] * size;
       std::copy(key + h * size, key + (h + 1) * size, keys + at);
       std::copy(value + h * size, value + (h + 1) * size, values + at);
     }
   }
-  long group = model.heads / model.key_heads;
+  long group = model.heads / model.key_heads, tasks = step.count * model.heads;
+  auto past = [&](long task) {
+    long t = task / model.heads, at = row(t, task % model.heads / group);
+    return Past{keys + at, values + at, step.positions[t] + 1};
+  };
 #pragma omp parallel for schedule(dynamic, 4)
-  for (long task = 0; task < step.count * model.heads; task++) {
-    long t = task / model.heads, head = task % model.heads, at = past(t, head / group);
-    attend_head(qkv + t * width + head * size, {keys + at, values + at, step.positions[t] + 1}, size,
+  for (long task = 0; task < tasks; task++) {
+    long t = task / model.heads, head = task % model.heads;
+    attend_head(qkv + t * width + head * size, past(task), past(std::min(task + 1, tasks - 1)), size,
                 mixed + (t * model.heads + head) * size);
   }
 }

@@ -124,12 +124,14 @@ void rounded_product(const Matrix& matrix, long panel, const RoundedTokens& toke
   for (long group = 0; group < groups; group++, scales += LANES, token_scales += ROWS, offsets += ROWS) {
     Whole sums[ROWS];
     for (int i = 0; i < ROWS; i++) sums[i] = Whole{} + offsets[i];
-    for (long k = 0; k < GROUP; k += QUAD, weights += LANES * QUAD)
+    for (long k = 0; k < GROUP; k += QUAD, weights += LANES * QUAD) {
+      if (ROWS > 2) fetch(weights + AHEAD * LANES * QUAD);
       for (int i = 0; i < ROWS; i++, inputs += QUAD) {
         int32_t four;
         std::memcpy(&four, inputs, QUAD);
         sums[i] = add_quads(sums[i], weights, four);
       }
+    }
     Vector scale = vector_at(scales);
     for (int i = 0; i < ROWS; i++) totals[i] += __builtin_convertvector(sums[i], Vector) * (scale * token_scales[i]);
   }

@@ -15,5 +15,11 @@ constexpr int LANES = 4, TILE = 8;
 #endif
 typedef float Vector __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
 
+// A product asks for the weights that it will need so many vectors later: while it computes for several tokens, the
+// processor's own looking ahead is not far enough, and memory would wait for sums and sums for memory.
+constexpr long AHEAD = 128;
+
+inline void fetch(const void* at) { __builtin_prefetch(at); }
+
 inline Vector vector_at(const float* from) { return *reinterpret_cast<const Vector*>(from); }
 inline Vector& vector_in(float* into) { return *reinterpret_cast<Vector*>(into); }
