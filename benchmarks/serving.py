@@ -20,6 +20,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import statistics
 import sys
 import tempfile
@@ -72,6 +73,7 @@ Rates = dict[str, dict[str, list[float]]]
 
 def main() -> None:
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("it was ended before its time"))  # and no server stays behind
     began = time.monotonic()
     cells = {name: without(CELLS[name], options.without) for name in options.only}
     with tempfile.TemporaryDirectory(prefix="outcrop-bench-") as folder, ExitStack() as ending:
