@@ -1,4 +1,4 @@
-"""kill -9 of the engine in the middle of an answer: its client hears of it as Bedrock would say it; the model is back."""
+"""kill -9 of the engine in the middle of an answer: its client hears of it as of any fault, and the model is back."""
 
 import json
 import time
