@@ -1,12 +1,13 @@
 """Whatever arrives when, for whichever model, and whoever hangs up: each answer is transformers' own; idle means empty.
 
 Each schedule is drawn from its number: the compiled pass or its twin, rows, memory (often so little that newcomers must
-wait), prompt pieces, end tokens, arrivals, prompts, models of several ranks, hang-ups, models unloaded and loaded anew.
+wait), prompt pieces, end tokens, arrivals, prompts, models of several ranks, hang-ups, rows taken away, models unloaded
+and loaded anew.
 """
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,7 @@ def tally(counts: Counts) -> Iterator[Tally]:
     """What all schedules came to, kept where they are all."""
     found: Tally = Counter()
     yield found
+    assert found["put_back"] > 0 or found["schedules"] < SCHEDULES, "nobody lost a row"
     assert found["ties"] <= max(1, MOST_TIES * found["answers"]), found
     counts.record("schedules", {**found, "ties": found["ties"]})
 
@@ -129,10 +131,32 @@ def drawn(number: int, shelves: dict[str, Shelf], config: LlamaConfig) -> Schedu
     return Schedule(dice=dice, limits=limits, ends=ends, shelf=shelves["torch" if number % 4 == 3 else "loaded"])
 
 
+class Moods:
+    """Turns as the dice have them: who stands still may lose its row to a newcomer, and runs what it had again."""
+
+    def __init__(self, dice: random.Random) -> None:
+        self._dice = dice
+        self._share = dice.choice((0.0, 0.1, 0.4))  # of those who are here
+        self._still = set[Answer]()
+
+    def look(self, here: Iterable[Answer]) -> None:
+        self._still = {answer for answer in here if self._dice.random() < self._share}
+
+    def next(self, waiting: Sequence[Answer]) -> Answer | None:
+        return next((answer for answer in waiting if answer not in self._still), None)
+
+    def taken(self, answer: Answer) -> None:
+        pass
+
+    def holds_back(self, answer: Answer) -> bool:
+        return answer in self._still
+
+
 def run(schedule: Schedule, config: LlamaConfig, tally: Tally) -> list[Answer]:
     """Newcomers, steps, hang-ups and evictions in an order of the dice's, until all have ended."""
     dice, limits = schedule.dice, schedule.limits
-    scheduler, cache = Scheduler(limits, schedule.ends), Cache(config, limits.cache_tokens, CPU)
+    scheduler = Scheduler(limits, schedule.ends, Moods(dice))
+    cache = Cache(config, limits.cache_tokens, CPU)
     runner, answers, to_come = Runner(cache), [], dice.randint(1, MOST_ANSWERS)
     while to_come or scheduler.busy:
         while to_come and dice.random() < 0.4:
@@ -144,8 +168,10 @@ def run(schedule: Schedule, config: LlamaConfig, tally: Tally) -> list[Answer]:
         if dice.random() < 0.1:
             schedule.shelf.evict(dice.choice(schedule.shelf.names()))
             tally["evicted"] += 1
+        ran = [answer for answer in scheduler.answers() if answer.cached]
         step = scheduler.decide()
         scheduler.check()
+        tally["put_back"] += sum(answer.row < 0 and not answer.cancelled for answer in ran)
         tally["steps"] += 1
         tally["steps_with_waiting"] += any(answer.row < 0 for answer in scheduler.answers())
         if step is not None:

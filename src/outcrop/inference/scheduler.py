@@ -258,7 +258,8 @@ class Scheduler:
         """Free the answer's row; the last row moves into it."""
         last = self._running.pop()
         if last is not answer:
-            self._moves.append(Move(source=last.row, target=answer.row, length=last.cached))
+            if last.cached:  # who has run nothing yet may stand in a row that the cache does not have yet
+                self._moves.append(Move(source=last.row, target=answer.row, length=last.cached))
             last.row = answer.row
             self._running[answer.row] = last
         answer.row = -1
