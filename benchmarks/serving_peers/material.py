@@ -1,11 +1,12 @@
-"""What every server is given: one random Llama, adapters on it, prompts as tokens, and sizes. Knows no server."""
+"""What every server is given: one random Llama, adapters on it, prompts, and sizes. Knows no server."""
 
 import json
 import random
+import string
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer as Library
 from tokenizers import decoders, models, pre_tokenizers
 from training_peers.checkpoint import Shape, write_checkpoint
@@ -14,7 +15,8 @@ SHAPE = Shape(hidden=640, intermediate=1728, layers=11, vocabulary=8192)  # 56 M
 PROMPT_TOKENS, ANSWER_TOKENS, CLIENTS, ADAPTERS = 64, 128, 16, 8
 RANK, ALPHA = 16, 32
 UPDATE_STD = 0.02  # as large as the weights' own: an adapter changes what is said
-FIRST_TOKEN = 3  # after padding, end and bos
+END = "<|end|>"  # a chat model has one; its row in the head is zero, so that a greedy answer never ends early
+END_TOKEN = SHAPE.vocabulary - 1
 
 
 def write_material(folder: Path) -> Path:
@@ -32,25 +34,37 @@ def write_material(folder: Path) -> Path:
 def prompt(number: int) -> list[int]:
     """The tokens that a client asks with."""
     dice = random.Random(number)
-    return [dice.randrange(FIRST_TOKEN, SHAPE.vocabulary) for _ in range(PROMPT_TOKENS)]
+    return [dice.randrange(END_TOKEN) for _ in range(PROMPT_TOKENS)]
+
+
+def prompt_text(number: int) -> str:
+    """The text that a client asks with: as many letters as `prompt` has tokens, each of them a token."""
+    dice = random.Random(number)
+    return "".join(dice.choice(string.ascii_letters) for _ in range(PROMPT_TOKENS))
 
 
 def _answer_to_the_end(model: Path) -> None:
-    """Without an end token every answer has its full length."""
+    """Every answer has its full length: the end token is never the likeliest, and no server but ours is told of it."""
     config = json.loads((model / "config.json").read_text())
     del config["eos_token_id"], config["pad_token_id"]
     (model / "config.json").write_text(json.dumps(config))
+    index = json.loads((model / "model.safetensors.index.json").read_text())
+    ends = model / index["weight_map"]["model.embed_tokens.weight"]
+    tensors = load_file(ends)
+    tensors["model.embed_tokens.weight"][END_TOKEN] = 0.0
+    save_file(tensors, ends, metadata={"format": "pt"})
 
 
 def _write_tokenizer(model: Path) -> None:
     """Every token has a text of its own, so that equal texts are equal tokens."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    words = [*letters, *(f"\u0120w{number}" for number in range(len(letters), SHAPE.vocabulary))]
+    words = [*letters, *(f"\u0120w{number}" for number in range(len(letters), END_TOKEN)), END]
     library = Library(models.BPE(vocab={word: number for number, word in enumerate(words)}, merges=[]))
     library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     library.decoder = decoders.ByteLevel()
+    library.add_special_tokens([END])
     library.save(str(model / "tokenizer.json"))
-    about = {"tokenizer_class": "PreTrainedTokenizerFast"}
+    about = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END}
     (model / "tokenizer_config.json").write_text(json.dumps(about))
 
 

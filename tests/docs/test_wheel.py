@@ -17,6 +17,11 @@ NEEDED = (
     "outcrop/store/migrations/env.py",
     "outcrop/modeling/kernels.cpp",
     "outcrop/wire/own_models/outcrop/2026-11-25/service-2.json",
+    "outcrop/inference/decoder.cpp",
+    "outcrop/inference/eight_bits.h",
+    "outcrop/inference/matrix.h",
+    "outcrop/inference/vectors.h",
+    "outcrop/inference/reading_sample.txt",
 )
 
 

@@ -23,8 +23,8 @@ SPECIAL = ["<|bos|>", "<|eos|>", "<|im_start|>", "<|im_end|>"]
 VOCABULARY = 320
 BEYOND_SPECIAL, BEYOND = "<|extra|>", "<tool>"  # added to the tokenizer with ids that the weights have no rows for
 CONTEXT = 192
-ADAPTERS = ("a", "b", "c")
-RANK, ALPHA = 4, 8
+RANKS = {"a": 4, "b": 8, "c": 16}
+ALPHA = 8
 PROJECTIONS = (
     "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
     "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
@@ -57,7 +57,7 @@ def write_model(folder: Path, seed: int) -> None:
     LlamaForCausalLM(config).save_pretrained(folder)
 
 
-def write_adapter(folder: Path, base: Path, seed: int, leave_out: tuple[str, ...] = ()) -> Path:
+def write_adapter(folder: Path, base: Path, seed: int, rank: int, leave_out: tuple[str, ...] = ()) -> Path:
     """A PEFT adapter folder whose update is large enough to change what is said."""
     generator = torch.Generator().manual_seed(seed)
     tensors = {}
@@ -66,11 +66,11 @@ def write_adapter(folder: Path, base: Path, seed: int, leave_out: tuple[str, ...
         if not projection.endswith(PROJECTIONS) or projection.endswith(leave_out or ("-",)):
             continue
         prefix = f"base_model.model.{projection}"
-        tensors[f"{prefix}.lora_A.weight"] = torch.randn(RANK, weight.shape[1], generator=generator) * 0.1
-        tensors[f"{prefix}.lora_B.weight"] = torch.randn(weight.shape[0], RANK, generator=generator) * 0.1
+        tensors[f"{prefix}.lora_A.weight"] = torch.randn(rank, weight.shape[1], generator=generator) * 0.1
+        tensors[f"{prefix}.lora_B.weight"] = torch.randn(weight.shape[0], rank, generator=generator) * 0.1
     folder.mkdir()
     save_file(tensors, folder / "adapter_model.safetensors")
-    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": RANK, "lora_alpha": ALPHA}))
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": rank, "lora_alpha": ALPHA}))
     return folder
 
 
@@ -80,12 +80,13 @@ def merged(base: Path, adapter: Path | None) -> LlamaForCausalLM:
     if adapter is None:
         return model
     tensors = load_file(adapter / "adapter_model.safetensors")
+    about = json.loads((adapter / "adapter_config.json").read_text())
     with torch.no_grad():
         for name, weight in model.named_parameters():
             prefix = f"base_model.model.{name.removesuffix('.weight')}"
             if f"{prefix}.lora_A.weight" in tensors:
                 update = tensors[f"{prefix}.lora_B.weight"] @ tensors[f"{prefix}.lora_A.weight"]
-                weight += update * (ALPHA / RANK)
+                weight += update * (about["lora_alpha"] / about["r"])
     return model
 
 
@@ -99,12 +100,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def adapters(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Three adapters; the last leaves some projections alone."""
+    """Three adapters of three ranks; the last leaves some projections alone."""
     folder = tmp_path_factory.mktemp("adapters")
     left_out = {"c": ("q_proj", "gate_proj", "down_proj")}
     return {
-        name: write_adapter(folder / name, checkpoint, seed, left_out.get(name, ()))
-        for seed, name in enumerate(ADAPTERS)
+        name: write_adapter(folder / name, checkpoint, seed, rank, left_out.get(name, ()))
+        for seed, (name, rank) in enumerate(RANKS.items())
     }
 
 

@@ -35,10 +35,28 @@ class Gate:
         assert self.steps.acquire(timeout=20)
         return [0 for span in step.spans if span.chooses]
 
+    def rest(self) -> None:
+        pass
+
 
 class Fails:
     def do(self, step: Step) -> list[int]:
         raise MemoryError
+
+    def rest(self) -> None:
+        pass
+
+
+class Holds(Gate):
+    """A doer that says so when it rests while it still holds something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rests = 0
+
+    def rest(self) -> None:
+        self.rests += 1
+        assert self.rests != 2, "something is still held"
 
 
 @pytest.fixture
@@ -96,3 +114,15 @@ async def test_a_failing_step_is_told_to_all_and_the_engine_goes_on(caplog: pyte
         assert await first(desk.ask(answer())) == Broken(cause="MemoryError")
     assert told == [Broken(cause="MemoryError")] * 3
     await desk.close()
+
+
+async def test_what_is_still_held_while_idle_is_logged_and_the_next_is_served(caplog: pytest.LogCaptureFixture) -> None:
+    doer = Holds()
+    desk = Desk(Scheduler(LIMITS, frozenset()), doer)
+    desk.open()
+    doer.steps.release(10)
+    with caplog.at_level(logging.CRITICAL, "outcrop.inference.engine"):
+        for _ in range(2):
+            assert len([piece async for piece in desk.ask(answer(max_tokens=2))]) == 2
+        await desk.close()
+    assert doer.rests >= 2

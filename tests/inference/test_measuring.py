@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from outcrop.inference.loading import Loaded, load_engine
+from outcrop.inference.loading import Loaded, Wishes, load_engine
 from outcrop.inference.measuring import FEWEST_STEPS, known_or_measured, measured, read
 from outcrop.inference.scheduler import Step
 
@@ -16,7 +16,7 @@ ROWS = 4
 
 @pytest.fixture(scope="module")
 def loaded(checkpoint: Path) -> Loaded:
-    return load_engine(checkpoint, torch.device("cpu"), rows=ROWS, cache_bytes=2**24)
+    return load_engine(checkpoint, torch.device("cpu"), Wishes(rows=ROWS, cache_bytes=2**24))
 
 
 class Ticks:

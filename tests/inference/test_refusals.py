@@ -13,7 +13,7 @@ import torch
 from outcrop.domain.model_units import Capacity
 from outcrop.inference.desk import Desk
 from outcrop.inference.face import Parts, create_app
-from outcrop.inference.loading import Loaded, load_engine
+from outcrop.inference.loading import Loaded, Wishes, load_engine
 from outcrop.inference.prompts import Prompts
 from outcrop.inference.scheduler import Scheduler, Step
 from outcrop.inference.shares import Shares
@@ -43,7 +43,7 @@ class Engine:
     """A face over shares that are small enough to be spent, and a client of it."""
 
     def __init__(self, checkpoint: Path) -> None:
-        loaded = load_engine(checkpoint, torch.device("cpu"), rows=4, cache_bytes=2**24)
+        loaded = load_engine(checkpoint, torch.device("cpu"), Wishes(rows=4, cache_bytes=2**24))
         tokenizer = Tokenizer.load(checkpoint)
         self.gate, self.shares = Gate(loaded), Shares(SLOW, loaded.limits.rows)
         self.desk = Desk(Scheduler(loaded.limits, frozenset(), self.shares), self.gate, self.shares)

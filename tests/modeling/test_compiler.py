@@ -39,6 +39,15 @@ def test_another_source_is_another_library(source: Path, folder: Path) -> None:
     assert len(list(folder.iterdir())) == 2
 
 
+def test_a_change_of_what_is_included_is_another_library(source: Path, folder: Path) -> None:
+    source.write_text('#include "middle.h"\nextern "C" int answer() { return ANSWER; }')
+    source.with_name("middle.h").write_text('#include "last.h"\n')
+    for answer in (42, 43):
+        source.with_name("last.h").write_text(f"#define ANSWER {answer}\n")
+        assert compiler.load(source).answer() == answer
+    assert len(list(folder.iterdir())) == 2
+
+
 def test_a_source_that_does_not_compile_leaves_nothing(source: Path, folder: Path) -> None:
     source.write_text("this is no C++")
     with pytest.raises(compiler.NoCompiler, match="says: "):

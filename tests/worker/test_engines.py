@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from outcrop.config import Settings
+from outcrop.domain.weights import FLOAT32, INT8
 from outcrop.worker.engines import capacity_file, launch_of
 
 
@@ -35,7 +37,19 @@ def test_other_weights_another_engine_or_another_machine_are_another(
 
 def test_where_an_engine_listens_does_not_matter(checkpoint: Path, tmp_path: Path) -> None:
     def capacity(socket: str) -> str:
-        launch = launch_of(str(checkpoint), Path(socket), tmp_path, 1, tmp_path)
-        return launch.arguments[launch.arguments.index("--capacity") + 1]
+        return words_of(checkpoint, Path(socket), Settings(home=tmp_path))["--capacity"]
 
     assert capacity("/run/a.sock") == capacity("/run/b.sock")
+
+
+def test_an_engine_keeps_weights_in_what_the_server_was_told(checkpoint: Path, tmp_path: Path) -> None:
+    """And its capacity is another's then."""
+    told = [Settings(home=tmp_path), Settings(home=tmp_path, weights=INT8)]
+    started = [words_of(checkpoint, tmp_path / "a.sock", Settings.from_json(one.to_json())) for one in told]
+    assert [words["--weights"] for words in started] == [FLOAT32, INT8]
+    assert started[0]["--capacity"] != started[1]["--capacity"]
+
+
+def words_of(checkpoint: Path, socket: Path, settings: Settings) -> dict[str, str]:
+    words = launch_of(str(checkpoint), socket, settings, 1).arguments
+    return dict(zip(words[::2], words[1::2], strict=True))

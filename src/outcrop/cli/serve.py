@@ -24,6 +24,7 @@ from outcrop.cli.options import RunningServer, address_file, find_server, home_o
 from outcrop.config import Settings
 from outcrop.domain.errors import SettingsError
 from outcrop.domain.names import new_id
+from outcrop.domain.weights import FLOAT32, WEIGHTS
 from outcrop.worker import children
 
 if TYPE_CHECKING:
@@ -44,9 +45,16 @@ LOG = logging.getLogger(__name__)
 @click.option("--port", default=8600, show_default=True, help="Port to listen on; 0 takes any free one.")
 @click.option("--tls", is_flag=True, help="Serve https with a certificate made for this home.")
 @click.option("--job-slots", default=2, show_default=True, help="Training jobs that run at the same time.")
-def serve(home: Path, host: str, port: int, tls: bool, job_slots: int) -> None:
+@click.option(
+    "--weights",
+    type=click.Choice(WEIGHTS),
+    default=FLOAT32,
+    show_default=True,
+    help="What engines keep weights in; int8 is faster and is refused where it answers too differently.",
+)
+def serve(home: Path, host: str, port: int, tls: bool, job_slots: int, weights: str) -> None:
     """Start Outcrop and stay in the foreground; prints `ready http://HOST:PORT` when it answers."""
-    settings = Settings(home=home.resolve(), host=host, port=port, tls=tls, job_slots=job_slots)
+    settings = Settings(home=home.resolve(), host=host, port=port, tls=tls, job_slots=job_slots, weights=weights)
     run(settings)
 
 

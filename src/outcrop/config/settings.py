@@ -16,6 +16,7 @@ class Settings:
     tls: bool = False
     job_slots: int = 2
     lease_s: float = 5.0
+    weights: str = "float32"  # what engines keep them in: one of domain/weights.py's words
     max_body_bytes: int = 25_000_000
     max_connections: int = 512  # open at once, each a descriptor of the 1024 that most systems allow
 

@@ -1,4 +1,4 @@
-"""Starts the engine: `python -m outcrop.inference --checkpoint DIR --socket PATH [--threads N]`.
+"""Starts the engine: `python -m outcrop.inference --checkpoint DIR --socket PATH [--threads N] [--weights int8]`.
 
 The socket opens when the checkpoint is loaded: whoever can connect can ask.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from starlette.applications import Starlette
 
 from outcrop.domain.lifeline import die_with_parent
+from outcrop.domain.weights import FLOAT32, WEIGHTS
 
 ROWS = 16
 CACHE_MIB = 1024
@@ -35,13 +36,17 @@ class Arguments:
     cache_mib: int
     device: str
     capacity: Path | None
+    weights: str
 
 
 def main(line: Sequence[str] | None = None) -> None:
     """Load, open the socket, serve until SIGTERM or until the parent dies."""
     die_with_parent()
     arguments = read_arguments(line)
-    os.environ.setdefault("OMP_NUM_THREADS", str(arguments.threads))  # before torch is loaded
+    # Before torch is loaded. Weights and keys are read from end to end each step: with pages of 4 kB a tenth of a step
+    # goes by in looking up where they lie.
+    os.environ.setdefault("OMP_NUM_THREADS", str(arguments.threads))
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     import uvicorn
 
     app = _load(arguments)
@@ -61,6 +66,7 @@ def read_arguments(line: Sequence[str] | None) -> Arguments:
     parser.add_argument("--cache-mib", type=int, default=CACHE_MIB, help="memory for keys and values, at most")
     parser.add_argument("--device", default=AUTO, help="as torch names it; auto: CUDA where there is one")
     parser.add_argument("--capacity", type=Path, help="file that keeps the measured tokens a second")
+    parser.add_argument("--weights", choices=WEIGHTS, default=FLOAT32, help="what weights are kept in")
     return Arguments(**vars(parser.parse_args(line)))
 
 
@@ -69,7 +75,7 @@ def _load(arguments: Arguments) -> Starlette:
 
     from outcrop.inference.desk import Desk
     from outcrop.inference.face import Parts, create_app
-    from outcrop.inference.loading import load_engine
+    from outcrop.inference.loading import Wishes, load_engine
     from outcrop.inference.measuring import known_or_measured
     from outcrop.inference.prompts import Prompts
     from outcrop.inference.scheduler import Scheduler
@@ -78,7 +84,8 @@ def _load(arguments: Arguments) -> Starlette:
 
     torch.set_num_threads(arguments.threads)
     device = torch.device(device_named(arguments.device, torch.cuda.is_available()))
-    loaded = load_engine(arguments.checkpoint, device, rows=arguments.rows, cache_bytes=arguments.cache_mib * 2**20)
+    wishes = Wishes(rows=arguments.rows, cache_bytes=arguments.cache_mib * 2**20, weights=arguments.weights)
+    loaded = load_engine(arguments.checkpoint, device, wishes)
     tokenizer = Tokenizer.load(arguments.checkpoint)
     shares = Shares(known_or_measured(arguments.capacity, loaded, clock_of(device.type)), loaded.limits.rows)
     desk = Desk(Scheduler(loaded.limits, tokenizer.stop_ids, shares), loaded.doer, shares)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from outcrop.inference.adapter import Adapter, Patch
 from outcrop.inference.cache import Cache
+from outcrop.inference.eight_bits import GROUP, RoundedMatrix, Weight
 from outcrop.inference.panels import Matrix, Panels
 from outcrop.inference.places import Patched, Place
 from outcrop.modeling.compiler import NoCompiler, load
@@ -85,6 +86,19 @@ def usable(config: LlamaConfig, device: torch.device) -> bool:
     return held is not None and config.head_size % held.lanes() == 0
 
 
+def product(held: ctypes.CDLL, inputs: Tensor, weight: Weight) -> Tensor:
+    """`eight_bits.product` as a library's pass makes it."""
+    panels, inputs = Panels(weight, held.lanes()), inputs.contiguous()
+    outputs = torch.empty(len(inputs), panels.matrix.outputs)
+    held.product(
+        ctypes.byref(panels.matrix),
+        ctypes.c_void_p(inputs.data_ptr()),
+        ctypes.c_long(len(inputs)),
+        ctypes.c_void_p(outputs.data_ptr()),
+    )
+    return outputs
+
+
 class CompiledAdapter:
     """An adapter laid out: an array of `_Patch`, layer by layer, place by place, and what it points to."""
 
@@ -112,14 +126,15 @@ class CompiledAdapter:
 
 
 class CompiledNetwork:
-    """One set of whole weights, laid out."""
+    """One set of whole weights, laid out in floats or in 8 bits."""
 
     def __init__(self, config: LlamaConfig, tensors: dict[str, Tensor], eight_bits: bool = False) -> None:
         held = library()
         assert held is not None, "callers ask `usable` first"
         self.config = config
         self._library = held
-        self._group = held.group() if eight_bits else None
+        assert held.group() == GROUP, "both sides round alike"
+        self._eight_bits = eight_bits
         self._kept: list[Any] = []
         self._model = self._laid_out(tensors)
 
@@ -183,7 +198,7 @@ class CompiledNetwork:
         return layer
 
     def _matrix(self, weight: Tensor) -> Matrix:
-        panels = Panels(weight, self._library.lanes(), self._group)
+        panels = Panels(RoundedMatrix.of(weight) if self._eight_bits else weight, self._library.lanes())
         self._kept.append(panels)
         return panels.matrix
 

@@ -11,38 +11,11 @@
 #include <cstring>
 #include <vector>
 
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
+#include "eight_bits.h"
+#include "matrix.h"
+#include "vectors.h"
 
 namespace {
-
-// ---- vectors ----
-
-#if defined(__AVX512F__)
-constexpr int LANES = 16, TILE = 16;
-#elif defined(__AVX__)
-constexpr int LANES = 8, TILE = 12;
-#else
-constexpr int LANES = 4, TILE = 8;
-#endif
-typedef float Vector __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
-
-inline Vector vector_at(const float* from) { return *reinterpret_cast<const Vector*>(from); }
-inline Vector& vector_in(float* into) { return *reinterpret_cast<Vector*>(into); }
-
-// LANES bytes as floats. What compilers make of a plain conversion goes through memory, number by number.
-inline Vector widened(const int8_t* from) {
-#if defined(__AVX512F__)
-  return (Vector)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
-#elif defined(__AVX2__)
-  return (Vector)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
-#else
-  Vector wide;
-  for (int i = 0; i < LANES; i++) wide[i] = from[i];
-  return wide;
-#endif
-}
 
 // e^x within two units in the last place, in steps that a compiler vectorises (Cephes' reduction and polynomial).
 inline float exponential(float x) {
@@ -63,17 +36,6 @@ inline float exponential(float x) {
 }
 
 // ---- what comes in; compiled.py has the same structures ----
-
-constexpr long GROUP = 64;  // inputs that share a scale in 8 bits
-
-// [outputs, inputs] as panels [outputs / LANES, inputs, LANES]: floats, or bytes where there are scales
-// [outputs / LANES, inputs / GROUP, LANES], both rounded up. No panels: no matrix.
-struct Matrix {
-  const void* panels;
-  const float* scales;
-  long inputs, outputs;
-  long count() const { return (outputs + LANES - 1) / LANES; }
-};
 
 enum Place { QKV, OUTPUT, GATE_UP, DOWN, PLACES };
 constexpr int PARTS = 3;  // projections that one place joins, at most
@@ -118,45 +80,19 @@ struct Step {
 
 template <int ROWS>
 inline void sum_up(const Matrix& matrix, long panel, const float* left, long step, Vector (&sums)[ROWS]) {
-  if (!matrix.scales) {
-    const float* weights = static_cast<const float*>(matrix.panels) + panel * matrix.inputs * LANES;
-    for (long k = 0; k < matrix.inputs; k++, weights += LANES, left += step) {
-      Vector weight = vector_at(weights);
-      for (int i = 0; i < ROWS; i++) sums[i] += left[i] * weight;
-    }
-    return;
-  }
-  const int8_t* weights = static_cast<const int8_t*>(matrix.panels) + panel * matrix.inputs * LANES;
-  const float* scales = matrix.scales + panel * ((matrix.inputs + GROUP - 1) / GROUP) * LANES;
-  for (long first = 0; first < matrix.inputs; first += GROUP, scales += LANES) {
-    Vector scale = vector_at(scales);
-    for (long k = first; k < std::min(matrix.inputs, first + GROUP); k++, weights += LANES, left += step) {
-      Vector weight = widened(weights) * scale;
-      for (int i = 0; i < ROWS; i++) sums[i] += left[i] * weight;
-    }
+  const float* weights = static_cast<const float*>(matrix.panels) + panel * matrix.inputs * LANES;
+  for (long k = 0; k < matrix.inputs; k++, weights += LANES, left += step) {
+    if (ROWS > 1) fetch(weights + AHEAD * LANES);
+    Vector weight = vector_at(weights);
+    for (int i = 0; i < ROWS; i++) sums[i] += left[i] * weight;
   }
 }
-
-// Where results go: entry (row, column) to into[row * row_step + column * column_step].
-struct Target {
-  float* into;
-  long row_step, column_step;
-  bool add;
-};
 
 template <int ROWS>
 void panel_product(const Matrix& matrix, long panel, const float* left, long step, const Target& target) {
   Vector sums[ROWS] = {};
   sum_up<ROWS>(matrix, panel, left, step, sums);
-  long first = panel * LANES, columns = std::min<long>(LANES, matrix.outputs - first);
-  for (int i = 0; i < ROWS; i++) {
-    float* into = target.into + i * target.row_step + first * target.column_step;
-    if (target.column_step == 1 && columns == LANES)
-      vector_in(into) = target.add ? vector_in(into) + sums[i] : sums[i];
-    else
-      for (long c = 0; c < columns; c++)
-        into[c * target.column_step] = sums[i][c] + (target.add ? into[c * target.column_step] : 0.0f);
-  }
+  for (int i = 0; i < ROWS; i++) put(target, i, panel, matrix, sums[i]);
 }
 
 // left: [inputs, step], of which `rows` columns from the first on count.
@@ -200,17 +136,31 @@ class Tiles {
   const float* data_;
 };
 
-constexpr long BLOCK = 6;  // tiles that a panel is held for: their inputs stay in the second cache
+constexpr long BLOCK_TOKENS = 96;  // a panel is held for so many: their inputs stay in the second cache
 
-void multiply(const Tiles& tiles, const Matrix& matrix, float* outputs) {
-  for (long block = 0; block < tiles.tiles(); block += BLOCK) {
-    long end = std::min(tiles.tiles(), block + BLOCK);
+// `one(panel, tile)` for every panel and every tile of `tile_tokens`, in blocks; panels side by side.
+template <typename One>
+void each_panel(const Matrix& matrix, long tiles, long tile_tokens, One one) {
+  for (long begin = 0, end; begin < tiles; begin = end) {
+    end = std::min(tiles, begin + BLOCK_TOKENS / tile_tokens);
 #pragma omp parallel for schedule(static)
     for (long panel = 0; panel < matrix.count(); panel++)
-      for (long t = block; t < end; t++)
-        panel_product(tiles.rows(t), matrix, panel, tiles.tile(t), tiles.rows(t),
-                      {outputs + t * TILE * matrix.outputs, matrix.outputs, 1, false});
+      for (long tile = begin; tile < end; tile++) one(panel, tile);
   }
+}
+
+void multiply(const Tiles& tiles, const Matrix& matrix, float* outputs) {
+  each_panel(matrix, tiles.tiles(), TILE, [&](long panel, long tile) {
+    panel_product(tiles.rows(tile), matrix, panel, tiles.tile(tile), tiles.rows(tile),
+                  {outputs + tile * TILE * matrix.outputs, matrix.outputs, 1, false});
+  });
+}
+
+void multiply(const RoundedTokens& tokens, const Matrix& matrix, float* outputs) {
+  each_panel(matrix, tokens.tiles(), ROUNDED_TILE, [&](long panel, long tile) {
+    rounded_product(matrix, panel, tokens, tile,
+                    {outputs + tile * ROUNDED_TILE * matrix.outputs, matrix.outputs, 1, false});
+  });
 }
 
 // ---- adapters ----
@@ -292,6 +242,11 @@ struct Past {  // one answer's keys and values of one head: [seen, size] each
   long seen;
 };
 
+// One position's numbers, asked for before they are needed.
+inline void fetch_position(const float* at, long size) {
+  for (long i = 0; i < size; i += LANES) fetch(at + i);
+}
+
 inline float dot(const float* left, const float* right, long size) {
   float sum = 0.0f;
 #pragma omp simd reduction(+ : sum)
@@ -299,15 +254,18 @@ inline float dot(const float* left, const float* right, long size) {
   return sum;
 }
 
-void mix(const float* shares, const Past& past, long size, float* into) {
+// `next`: whose keys are read after this.
+void mix(const float* shares, const Past& past, const Past& next, long size, float* into) {
   constexpr int WIDE = 4;  // vectors summed side by side: a head of 64 in one pass
   for (long first = 0; first < size; first += WIDE * LANES) {
     long vectors = std::min<long>(WIDE, (size - first) / LANES);
     Vector sums[WIDE] = {};
     const float* value = past.values + first;
     if (vectors == WIDE)
-      for (long p = 0; p < past.seen; p++, value += size)
+      for (long p = 0; p < past.seen; p++, value += size) {
+        if (p < next.seen) fetch_position(next.keys + p * size, size);
         for (int v = 0; v < WIDE; v++) sums[v] += shares[p] * vector_at(value + v * LANES);
+      }
     else
       for (long p = 0; p < past.seen; p++, value += size)
         for (long v = 0; v < vectors; v++) sums[v] += shares[p] * vector_at(value + v * LANES);
@@ -317,24 +275,27 @@ void mix(const float* shares, const Past& past, long size, float* into) {
 
 thread_local std::vector<float> shares_memory;
 
-void attend_head(const float* query, const Past& past, long size, float* into) {
+void attend_head(const float* query, const Past& past, const Past& next, long size, float* into) {
   shares_memory.resize(std::max<size_t>(shares_memory.size(), past.seen));
   float *shares = shares_memory.data(), highest = -INFINITY, sum = 0.0f;
-  for (long p = 0; p < past.seen; p++) shares[p] = dot(query, past.keys + p * size, size);
+  for (long p = 0; p < past.seen; p++) {
+    fetch_position(past.values + p * size, size);
+    shares[p] = dot(query, past.keys + p * size, size);
+  }
 #pragma omp simd reduction(max : highest)
   for (long p = 0; p < past.seen; p++) highest = std::max(highest, shares[p]);
 #pragma omp simd reduction(+ : sum)
   for (long p = 0; p < past.seen; p++) sum += shares[p] = exponential(shares[p] - highest);
 #pragma omp simd
   for (long p = 0; p < past.seen; p++) shares[p] /= sum;
-  mix(shares, past, size, into);
+  mix(shares, past, next, size, into);
 }
 
 // Writes the tokens' keys and values to the cache, then lets each token look back over its own row.
 void attend(const Model& model, const Step& step, long layer, float* qkv, float* mixed) {
   long size = model.size, half = size / 2, width = (model.heads + 2 * model.key_heads) * size;
   float *keys = step.keys[layer], *values = step.values[layer], scale = 1.0f / std::sqrt(float(size));
-  auto past = [&](long t, long key_head) {
+  auto row = [&](long t, long key_head) {
     return (step.rows[t] * model.key_heads + key_head) * step.length * size;
   };
 #pragma omp parallel for schedule(static)
@@ -344,16 +305,20 @@ void attend(const Model& model, const Step& step, long layer, float* qkv, float*
     for (long h = 0; h < model.heads; h++) turn(query + h * size, cosine, sine, half, scale);
     for (long h = 0; h < model.key_heads; h++) {
       turn(key + h * size, cosine, sine, half, 1.0f);
-      long at = past(t, h) + step.positions[t] * size;
+      long at = row(t, h) + step.positions[t] * size;
       std::copy(key + h * size, key + (h + 1) * size, keys + at);
       std::copy(value + h * size, value + (h + 1) * size, values + at);
     }
   }
-  long group = model.heads / model.key_heads;
+  long group = model.heads / model.key_heads, tasks = step.count * model.heads;
+  auto past = [&](long task) {
+    long t = task / model.heads, at = row(t, task % model.heads / group);
+    return Past{keys + at, values + at, step.positions[t] + 1};
+  };
 #pragma omp parallel for schedule(dynamic, 4)
-  for (long task = 0; task < step.count * model.heads; task++) {
-    long t = task / model.heads, head = task % model.heads, at = past(t, head / group);
-    attend_head(qkv + t * width + head * size, {keys + at, values + at, step.positions[t] + 1}, size,
+  for (long task = 0; task < tasks; task++) {
+    long t = task / model.heads, head = task % model.heads;
+    attend_head(qkv + t * width + head * size, past(task), past(std::min(task + 1, tasks - 1)), size,
                 mixed + (t * model.heads + head) * size);
   }
 }
@@ -361,6 +326,7 @@ void attend(const Model& model, const Step& step, long layer, float* qkv, float*
 // ---- the whole ----
 
 thread_local std::vector<float> tiles_memory, work_memory;
+thread_local RoundedMemory rounded_memory;
 
 class Pass {
  public:
@@ -395,8 +361,10 @@ class Pass {
  private:
   void linear(long layer, Place place, const float* inputs, float* outputs) {
     const Matrix& matrix = model_.layers[layer].matrices[place];
+    if (matrix.scales) multiply(RoundedTokens(inputs, step_.count, matrix.inputs, rounded_memory), matrix, outputs);
+    if (matrix.scales && pieces_.empty()) return;
     Tiles tiles(inputs, step_.count, matrix.inputs, tiles_memory);
-    multiply(tiles, matrix, outputs);
+    if (!matrix.scales) multiply(tiles, matrix, outputs);
 #pragma omp parallel for schedule(dynamic)
     for (size_t number = 0; number < pieces_.size(); number++) {
       const Piece& piece = pieces_[number];
@@ -423,9 +391,17 @@ extern "C" long group() { return GROUP; }
 // Hidden states [count, hidden] before the last norm.
 extern "C" void forward(const Model* model, const Step* step, float* states) { Pass(*model, *step, states).run(); }
 
+// [count, inputs] -> [count, outputs]: one product as `forward` makes them.
+extern "C" void product(const Matrix* matrix, const float* inputs, long count, float* into) {
+  if (matrix->scales)
+    multiply(RoundedTokens(inputs, count, matrix->inputs, rounded_memory), *matrix, into);
+  else
+    multiply(Tiles(inputs, count, matrix->inputs, tiles_memory), *matrix, into);
+}
+
 // [count, hidden] -> [count, vocabulary].
 extern "C" void logits(const Model* model, const float* states, long count, float* into) {
   work_memory.resize(std::max<size_t>(work_memory.size(), count * model->hidden));
   normalize(states, model->norm, work_memory.data(), count, model->hidden, model->epsilon);
-  multiply(Tiles(work_memory.data(), count, model->hidden, tiles_memory), model->head, into);
+  product(&model->head, work_memory.data(), count, into);
 }

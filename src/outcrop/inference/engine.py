@@ -22,6 +22,10 @@ class Doer(Protocol):
         """The token chosen for each span that chooses."""
         ...
 
+    def rest(self) -> None:
+        """Nothing runs: let go of what ended answers left behind."""
+        ...
+
 
 class Engine:
     """Runs answers side by side until it is told to end."""
@@ -57,12 +61,23 @@ class Engine:
 
     def _take_in(self) -> bool:
         """Wait for something to do and hand it to the scheduler. False when the engine is to end."""
+        if not self._scheduler.busy:
+            self._rest()
         with self._changed:
             self._changed.wait_for(lambda: self._ending or self._arrived or self._scheduler.busy)
             arrived, self._arrived = self._arrived, []
         for answer in arrived:
             self._scheduler.submit(answer)
         return not self._ending
+
+    def _rest(self) -> None:
+        """Idle: the time to see that nothing is held that nobody waits for."""
+        try:
+            self._scheduler.check()
+            self._doer.rest()
+        except Exception:  # a mistake of ours: it is told, and the next request is served
+            log.exception("something was held while nothing ran")
+            self._scheduler.clear()
 
     def _step(self) -> None:
         try:

@@ -74,7 +74,7 @@ class GeneralRunner:
     @torch.inference_mode()
     def do(self, step: Step) -> list[int]:
         """The token chosen for each span that chooses, in the step's order."""
-        self._forget_the_ended()
+        self.rest()
         try:
             logits = [found for span in step.spans if (found := self._run(span)) is not None]
         except Exception:
@@ -111,7 +111,8 @@ class GeneralRunner:
             likeliest = answer.sampling.prompt_logprobs or 0
             answer.prompt_scores += score(lambda rows: logits_of(model, rows), found, following, likeliest)
 
-    def _forget_the_ended(self) -> None:
+    def rest(self) -> None:
+        """Let go of the caches of answers that have ended, and with them of models that nobody names any more."""
         for answer in [answer for answer in self._caches if answer.row < 0]:
             del self._caches[answer]
 

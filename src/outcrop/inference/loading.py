@@ -1,20 +1,26 @@
 """A checkpoint's engine: the fast one where it is a plain Llama, else the general one. Knows no requests."""
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from outcrop.domain.context import context_tokens
+from outcrop.domain.weights import FLOAT32, INT8
 from outcrop.inference.cache import Cache, bytes_a_token
 from outcrop.inference.engine import Doer
 from outcrop.inference.general_models import GeneralModels
 from outcrop.inference.general_runner import GeneralRunner, look_at
-from outcrop.inference.models import Models
+from outcrop.inference.models import Load, Models, load_network
+from outcrop.inference.quality import RoundedLoader, Sample
 from outcrop.inference.runner import Runner
 from outcrop.inference.scheduler import Limits
 from outcrop.inference.shelf import NamedModels
 from outcrop.modeling.config import LlamaConfig, is_plain_llama, read_config
+from outcrop.text import Tokenizer
+
+NOT_ROUNDED = "int8 is computed on a CPU, for plain Llamas: the weights in {} stay in float32."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,28 +32,47 @@ class Loaded:
     limits: Limits
 
 
-def load_engine(checkpoint: Path, device: torch.device, *, rows: int, cache_bytes: int) -> Loaded:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """How an engine is to be: answers side by side, memory for keys and values, and what weights are kept in."""
+
+    rows: int
+    cache_bytes: int
+    weights: str = FLOAT32
+
+
+def load_engine(checkpoint: Path, device: torch.device, wishes: Wishes) -> Loaded:
     """The checkpoint, loaded. Raises CheckpointError or SettingsError."""
-    load = _llama if is_plain_llama(checkpoint) else _general
-    return load(checkpoint, device, rows, cache_bytes)
+    plain = is_plain_llama(checkpoint)
+    if wishes.weights == INT8 and not (plain and device.type == "cpu"):
+        _tell(NOT_ROUNDED.format(checkpoint))
+        wishes = replace(wishes, weights=FLOAT32)
+    return (_llama if plain else _general)(checkpoint, device, wishes)
 
 
-def _llama(checkpoint: Path, device: torch.device, rows: int, cache_bytes: int) -> Loaded:
+def _llama(checkpoint: Path, device: torch.device, wishes: Wishes) -> Loaded:
     config = LlamaConfig.load(checkpoint)
-    cache_tokens = cache_bytes // bytes_a_token(config)
+    cache_tokens = wishes.cache_bytes // bytes_a_token(config)
     config = replace(config, context_tokens=min(config.context_tokens, cache_tokens))
+    load: Load = load_network
+    if wishes.weights == INT8:
+        load = RoundedLoader(Sample.of(Tokenizer.load(checkpoint), config.context_tokens), _tell)
     return Loaded(
         doer=Runner(Cache(config, cache_tokens, device)),
-        models=Models(checkpoint, config, device),
-        limits=Limits(rows=rows, cache_tokens=cache_tokens, context_tokens=config.context_tokens),
+        models=Models(checkpoint, config, device, load),
+        limits=Limits(rows=wishes.rows, cache_tokens=cache_tokens, context_tokens=config.context_tokens),
     )
 
 
-def _general(checkpoint: Path, device: torch.device, rows: int, cache_bytes: int) -> Loaded:
+def _tell(sentence: str) -> None:
+    """To the engine's log, whatever is logged otherwise: whoever asked for int8 is told what it costs."""
+    print(sentence, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _general(checkpoint: Path, device: torch.device, wishes: Wishes) -> Loaded:
     models = GeneralModels(checkpoint, device)
     habits, longest = look_at(models.base), context_tokens(read_config(checkpoint))
     # Without a cache an answer takes no room but its tokens: what bounds it is the context alone.
-    cache_tokens = cache_bytes // habits.bytes_a_token if habits.bytes_a_token else rows * longest
-    context = min(longest, cache_tokens)
-    limits = Limits(rows=rows, cache_tokens=cache_tokens, context_tokens=context)
+    room = wishes.cache_bytes // habits.bytes_a_token if habits.bytes_a_token else wishes.rows * longest
+    limits = Limits(rows=wishes.rows, cache_tokens=room, context_tokens=min(longest, room))
     return Loaded(doer=GeneralRunner(habits, device), models=models, limits=limits)

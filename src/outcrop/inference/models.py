@@ -1,6 +1,6 @@
 """The models that can be asked: the base, adapters on it, and other whole weights of its shape. Knows no requests."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,13 +48,32 @@ class Model:
     adapter: Any = None
 
 
+def load_network(folder: Path, config: LlamaConfig, device: torch.device, eight_bits: bool = False) -> Network:
+    """The checkpoint in `folder`, in float32 or rounded to 8 bits, whatever it is stored in.
+
+    Raises SettingsError where a tensor lacks.
+    """
+    tensors = read_tensors(folder)
+    try:
+        if compiled.usable(config, device):
+            return compiled.CompiledNetwork(config, tensors, eight_bits)
+        return TorchNetwork(config, tensors, device, eight_bits)
+    except KeyError as error:
+        raise SettingsError(f"The checkpoint {folder} has no tensor {error.args[0]}.") from error
+
+
+Load = Callable[[Path, LlamaConfig, torch.device], Network]
+
+
 class Models:
     """Models by name. Loading reads and lays out before anything changes, so nobody waits for it."""
 
-    def __init__(self, checkpoint: Path, config: LlamaConfig, device: torch.device) -> None:
+    def __init__(self, checkpoint: Path, config: LlamaConfig, device: torch.device, load: Load = load_network) -> None:
+        """`load`: how whole weights are read."""
         self._config = config
         self._device = device
-        self._base = load_network(checkpoint, config, device)
+        self._load_weights = load
+        self._base = load(checkpoint, config, device)
         self._shelf = Shelf(Model(BASE, self._base))
 
     def names(self) -> list[str]:
@@ -81,15 +100,4 @@ class Models:
             raise SettingsError(f"The folder {folder} holds neither {WEIGHTS_FILE} nor {FULL_WEIGHTS_FILE}.")
         if replace(LlamaConfig.load(folder), context_tokens=self._config.context_tokens) != self._config:
             raise SettingsError(f"The model in {folder} has another shape than the checkpoint.")
-        return Model(name, load_network(folder, self._config, self._device))
-
-
-def load_network(folder: Path, config: LlamaConfig, device: torch.device) -> Network:
-    """The checkpoint in `folder`, in float32 whatever it is stored in. Raises SettingsError where a tensor lacks."""
-    tensors = read_tensors(folder)
-    try:
-        if compiled.usable(config, device):
-            return compiled.CompiledNetwork(config, tensors)
-        return TorchNetwork(config, tensors, device)
-    except KeyError as error:
-        raise SettingsError(f"The checkpoint {folder} has no tensor {error.args[0]}.") from error
+        return Model(name, self._load_weights(folder, self._config, self._device))

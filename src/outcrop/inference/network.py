@@ -5,7 +5,7 @@ answers comes in from outside: where each token stands, and adapters as patches 
 general path, on any device; `compiled.py` is the fast one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from outcrop.inference.adapter import Adapter
 from outcrop.inference.attention import SpanAttention
 from outcrop.inference.cache import Cache
+from outcrop.inference.eight_bits import RoundedMatrix, Weight, product
 from outcrop.inference.places import Patched, Place
 from outcrop.modeling.config import LlamaConfig
 from outcrop.modeling.rope import rope_table, turn
@@ -26,24 +27,27 @@ class Layer:
     """One block's weights, projections that read the same input fused."""
 
     attention_norm: Tensor
-    qkv: Tensor
-    output: Tensor
+    qkv: Weight
+    output: Weight
     mlp_norm: Tensor
-    gate_up: Tensor
-    down: Tensor
+    gate_up: Weight
+    down: Weight
 
 
 class TorchNetwork:
-    """One set of whole weights."""
+    """One set of whole weights, in floats or with its matrices in 8 bits."""
 
-    def __init__(self, config: LlamaConfig, tensors: dict[str, Tensor], device: torch.device) -> None:
+    def __init__(
+        self, config: LlamaConfig, tensors: dict[str, Tensor], device: torch.device, eight_bits: bool = False
+    ) -> None:
         weights = {name: tensor.to(device, torch.float32) for name, tensor in tensors.items()}
         self.config = config
         self.device = device
-        self._layers = [_layer(weights, number) for number in range(config.layers)]
+        keep = RoundedMatrix.of if eight_bits else _as_it_is
+        self._layers = [_layer(weights, number, keep) for number in range(config.layers)]
         self._embedding = weights["model.embed_tokens.weight"]
         self._norm = weights["model.norm.weight"]
-        self._head = self._embedding if config.tied else weights["lm_head.weight"]
+        self._head = keep(self._embedding if config.tied else weights["lm_head.weight"])
         self._angles = rope_table(config, config.context_tokens).to(device)
 
     def fit(self, adapter: Adapter) -> Adapter:
@@ -69,7 +73,7 @@ class TorchNetwork:
 
     def logits(self, states: Tensor) -> Tensor:
         """[tokens, hidden] -> [tokens, vocabulary]."""
-        return F.linear(self._normed(states, self._norm), self._head)
+        return product(self._normed(states, self._norm), self._head)
 
     def _normed(self, states: Tensor, weight: Tensor) -> Tensor:
         return F.rms_norm(states, (self.config.hidden_size,), weight, self.config.norm_epsilon)
@@ -89,8 +93,8 @@ class _Linear:
         self._layer = layer
         self._patched = patched
 
-    def __call__(self, group: str, inputs: Tensor, weight: Tensor) -> Tensor:
-        outputs = F.linear(inputs, weight)
+    def __call__(self, group: str, inputs: Tensor, weight: Weight) -> Tensor:
+        outputs = product(inputs, weight)
         for part in self._patched:
             patch = part.adapter.patch(self._layer, group)
             if patch is not None:
@@ -98,13 +102,17 @@ class _Linear:
         return outputs
 
 
-def _layer(weights: dict[str, Tensor], number: int) -> Layer:
+def _as_it_is(weight: Tensor) -> Weight:
+    return weight
+
+
+def _layer(weights: dict[str, Tensor], number: int, keep: Callable[[Tensor], Weight]) -> Layer:
     prefix = f"model.layers.{number}"
     return Layer(
         attention_norm=weights[f"{prefix}.input_layernorm.weight"],
-        qkv=fuse(weights, number, "self_attn.qkv"),
-        output=fuse(weights, number, "self_attn.o"),
+        qkv=keep(fuse(weights, number, "self_attn.qkv")),
+        output=keep(fuse(weights, number, "self_attn.o")),
         mlp_norm=weights[f"{prefix}.post_attention_layernorm.weight"],
-        gate_up=fuse(weights, number, "mlp.gate_up"),
-        down=fuse(weights, number, "mlp.down"),
+        gate_up=keep(fuse(weights, number, "mlp.gate_up")),
+        down=keep(fuse(weights, number, "mlp.down")),
     )

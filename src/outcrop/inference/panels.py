@@ -1,6 +1,6 @@
 """Matrices as the compiled decoder reads them: panels of a few outputs, input by input, in floats or in 8 bits.
 
-Knows layout and rounding; nothing of layers or models.
+Knows layout; nothing of layers or models. matrix.h has the same structure.
 """
 
 import ctypes
@@ -9,11 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LARGEST = 127  # of a signed byte, the same on both sides of zero
+from outcrop.inference.eight_bits import GROUP, RoundedMatrix, Weight
+
+QUAD = 4  # inputs of an output that lie together in 8 bits
+BIAS = 128  # bytes are kept without a sign
 
 
 class Matrix(ctypes.Structure):
-    """`Matrix` of decoder.cpp: addresses and sizes of what a `Panels` keeps."""
+    """`Matrix` of matrix.h: addresses and sizes of what a `Panels` keeps."""
 
     _fields_ = (
         ("panels", ctypes.c_void_p),
@@ -26,34 +29,27 @@ class Matrix(ctypes.Structure):
 class Panels:
     """One matrix [outputs, inputs] laid out; keeps the memory that `matrix` points to."""
 
-    def __init__(self, weight: Tensor, lanes: int, group: int | None = None) -> None:
-        """In floats, or with `group` in bytes, that many inputs to a scale."""
-        outputs, inputs = weight.shape
+    def __init__(self, weight: Weight, lanes: int) -> None:
+        """As it is: in floats, or in the bytes that it was rounded to."""
         self._scales: Tensor | None = None
-        if group is None:
-            self._panels = _panels(weight.float(), lanes)
+        if isinstance(weight, RoundedMatrix):
+            outputs, inputs = len(weight.values), weight.inputs
+            self._panels, self._scales = _quads(weight.values, lanes), _panels(weight.scales, lanes)
         else:
-            values, scales = rounded(weight.float(), group)
-            self._panels, self._scales = _panels(values, lanes), _panels(scales, lanes)
+            outputs, inputs = weight.shape
+            self._panels = _panels(weight.float(), lanes)
         scales_at = None if self._scales is None else self._scales.data_ptr()
         self.matrix = Matrix(self._panels.data_ptr(), scales_at, inputs, outputs)
-
-
-def rounded(weight: Tensor, group: int) -> tuple[Tensor, Tensor]:
-    """[outputs, inputs] as bytes, and the scale of each `group` of inputs: [outputs, groups]."""
-    outputs, inputs = weight.shape
-    grouped = F.pad(weight, (0, -inputs % group)).view(outputs, -1, group)
-    scales = grouped.abs().amax(-1) / LARGEST
-    steps = grouped / scales.clamp_min(torch.finfo(torch.float32).tiny)[..., None]
-    return steps.round().to(torch.int8).view(outputs, -1)[:, :inputs], scales
-
-
-def whole(values: Tensor, scales: Tensor, group: int) -> Tensor:
-    """What `rounded` left of a matrix."""
-    return values.float() * scales.repeat_interleave(group, 1)[:, : values.shape[1]]
 
 
 def _panels(weight: Tensor, lanes: int) -> Tensor:
     """[outputs, inputs] -> [outputs / lanes, inputs, lanes], zeros in the last one's rest."""
     padded = F.pad(weight, (0, 0, 0, -len(weight) % lanes))
     return padded.view(-1, lanes, weight.shape[1]).transpose(1, 2).contiguous()
+
+
+def _quads(values: Tensor, lanes: int) -> Tensor:
+    """Bytes [outputs, groups, GROUP] -> [outputs / lanes, groups * GROUP / QUAD, lanes, QUAD] without a sign."""
+    padded = F.pad(values, (0, 0, 0, 0, 0, -len(values) % lanes))
+    biased = (padded.to(torch.int16) + BIAS).to(torch.uint8)
+    return biased.view(-1, lanes, values.shape[1] * GROUP // QUAD, QUAD).transpose(1, 2).contiguous()

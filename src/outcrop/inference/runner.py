@@ -30,6 +30,9 @@ class Runner:
             chosen.update(zip(map(id, choosing), self._run(network, spans), strict=True))
         return [chosen[id(span)] for span in step.spans if span.chooses]
 
+    def rest(self) -> None:
+        """Rows hold nothing of whoever ended, and the cache's memory is kept for the next: nothing is let go."""
+
     def _run(self, network: Network, spans: Sequence[Span]) -> list[int]:
         places = [Place(span.answer.row, span.start, len(span.tokens)) for span in spans]
         tokens = [token for span in spans for token in span.tokens]

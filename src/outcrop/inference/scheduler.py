@@ -147,8 +147,21 @@ class Scheduler:
         """Everything that waits or runs."""
         return [*self._running, *self._waiting]
 
+    def check(self) -> None:
+        """Asserts what holds between steps, whatever came. Whoever rests has the time to look."""
+        running, limits = self._running, self.limits
+        assert [answer.row for answer in running] == list(range(len(running))), "rows in use lie together, in order"
+        assert all(0 <= answer.cached < len(answer.known) for answer in running), "each has a token to run"
+        assert all(answer.row < 0 and answer.cached == 0 for answer in self._waiting), "who waits holds nothing"
+        longest = max((_whole(answer, limits) for answer in running), default=0)
+        assert len(running) <= limits.rows, "rows are as promised"
+        assert len(running) * longest <= limits.cache_tokens, "the cache holds what was promised to the end"
+        assert running or not self._moves, "nothing moves where nothing runs"
+
     def clear(self) -> None:
         """Forget everything: after a failure of the step itself."""
+        for answer in self._running:
+            answer.row = -1
         self._waiting.clear()
         self._running.clear()
         self._moves.clear()
@@ -245,10 +258,13 @@ class Scheduler:
         """Free the answer's row; the last row moves into it."""
         last = self._running.pop()
         if last is not answer:
-            self._moves.append(Move(source=last.row, target=answer.row, length=last.cached))
+            if last.cached:  # who has run nothing yet may stand in a row that the cache does not have yet
+                self._moves.append(Move(source=last.row, target=answer.row, length=last.cached))
             last.row = answer.row
             self._running[answer.row] = last
         answer.row = -1
+        if not self._running:
+            self._moves.clear()
 
 
 def _promised(answer: Answer, limits: Limits) -> int:

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -19,6 +20,7 @@ import platformdirs
 FOLDER_VARIABLE = "OUTCROP_KERNEL_FOLDER"  # where libraries are kept, instead of the user's cache
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-shared", "-fPIC")
 COMPILE_SECONDS = 120
+INCLUDED = re.compile(r'^#include "(.+)"$', re.MULTILINE)
 
 
 class NoCompiler(Exception):
@@ -73,7 +75,14 @@ def _private_folder() -> Path:
 
 def _name(source: Path) -> str:
     """Names what the library depends on, but for the compiler: a change of any of it makes another file."""
-    return f"{source.stem}-{_hash(source.read_text(), *_flags(), processor())}"
+    return f"{source.stem}-{_hash(*_texts(source), *_flags(), processor())}"
+
+
+def _texts(source: Path) -> list[str]:
+    """What is compiled: the file and those beside it that it includes, and they."""
+    text = source.read_text()
+    included = [source.parent / name for name in INCLUDED.findall(text)]
+    return [text, *(found for file in included for found in _texts(file))]
 
 
 def _compilers_key(compiler: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import outcrop.services.runtime.engine as face
 from outcrop import __version__
+from outcrop.config import Settings
 from outcrop.worker import children, machine
 
 
@@ -87,14 +88,14 @@ def start(launch: children.Launch, records: Path, checkpoint: str, socket: Path)
     return EngineProcess(checkpoint=checkpoint, socket=socket, child=child, log=launch.log, started=now, needed=now)
 
 
-def launch_of(checkpoint: str, socket: Path, logs: Path, threads: int, capacities: Path) -> children.Launch:
-    """How the engine of a checkpoint is started. `capacities`: the folder that keeps what was measured."""
-    computes = ["--checkpoint", checkpoint, "--threads", str(threads)]
-    capacity = capacity_file(capacities, Path(checkpoint), computes)
+def launch_of(checkpoint: str, socket: Path, settings: Settings, threads: int) -> children.Launch:
+    """How the engine of a checkpoint is started."""
+    computes = ["--checkpoint", checkpoint, "--threads", str(threads), "--weights", settings.weights]
+    capacity = capacity_file(settings.capacities_folder, Path(checkpoint), computes)
     return children.Launch(
         module="outcrop.inference",
         arguments=[*computes, "--socket", str(socket), "--capacity", str(capacity)],
-        log=logs / f"engine-{socket.stem}.log",
+        log=settings.logs_folder / f"engine-{socket.stem}.log",
         threads=threads,
     )
 

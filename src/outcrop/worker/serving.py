@@ -127,9 +127,7 @@ class Serving:
             if row.checkpoint in self._running or (rest is not None and time.monotonic() < rest.until):
                 continue
             threads = max(1, (os.cpu_count() or 1) // 2)
-            launch = processes.launch_of(
-                row.checkpoint, Path(row.socket), settings.logs_folder, threads, settings.capacities_folder
-            )
+            launch = processes.launch_of(row.checkpoint, Path(row.socket), settings, threads)
             digest = _digest_of(row.checkpoint)  # of what it will read: said before it can hold anything
             engine = processes.start(launch, settings.processes_folder, row.checkpoint, Path(row.socket))
             engine.lent = row.checkpoint in self._lent

@@ -1,0 +1,57 @@
+"""Matrices and tokens rounded to 8 bits, and their product in torch: the twin of eight_bits.h. Knows no layer.
+
+GROUP inputs of an output share a scale, and so do GROUP inputs of a token. Sums between two scales are whole numbers.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+GROUP = 64  # eight_bits.h's own
+LARGEST = 127  # of a signed byte, the same on both sides of zero
+
+
+@dataclass(frozen=True, slots=True)
+class RoundedMatrix:
+    """[outputs, inputs] in 8 bits: `values` [outputs, groups, GROUP] and `scales` [outputs, groups]."""
+
+    values: Tensor
+    scales: Tensor
+    inputs: int
+
+    @staticmethod
+    def of(weight: Tensor) -> "RoundedMatrix":
+        """The weight, rounded; an input that is missing from the last group is zero."""
+        return RoundedMatrix(*_rounded(weight.float()), weight.shape[1])
+
+    def whole(self) -> Tensor:
+        """What rounding left of the matrix: [outputs, inputs]."""
+        return (self.values.float() * self.scales[..., None]).flatten(1)[:, : self.inputs]
+
+    def product(self, inputs: Tensor) -> Tensor:
+        """[tokens, inputs] -> [tokens, outputs], the tokens rounded too."""
+        tokens, scales = _rounded(inputs)
+        outputs = inputs.new_zeros(len(inputs), len(self.values))
+        for group in range(self.scales.shape[1]):
+            # Floats hold these sums exactly: 64 products of at most 127 * 127.
+            sums = tokens[:, group].float() @ self.values[:, group].float().t()
+            outputs += sums * (scales[:, group, None] * self.scales[None, :, group])
+        return outputs
+
+
+Weight = Tensor | RoundedMatrix
+
+
+def product(inputs: Tensor, weight: Weight) -> Tensor:
+    """[tokens, inputs] -> [tokens, outputs], by a matrix [outputs, inputs] of either kind."""
+    return F.linear(inputs, weight) if isinstance(weight, Tensor) else weight.product(inputs)
+
+
+def _rounded(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """[rows, inputs] as bytes [rows, groups, GROUP], and the scale of each group [rows, groups]."""
+    grouped = F.pad(rows, (0, -rows.shape[1] % GROUP)).unflatten(1, (-1, GROUP))
+    scales = grouped.abs().amax(-1) / LARGEST
+    divisors = torch.where(scales > 0, scales, 1.0)[..., None]
+    return (grouped / divisors).round().to(torch.int8), scales
