@@ -112,7 +112,9 @@ def test_a_provisioned_name_or_arn_is_served_by_its_present_model(
     )
     with database.write() as connection:
         throughput.add(connection, made)
-    found = models.Servable(kind="provisioned", foundation_model_id=BASE, model=model, status="Updating")
+    found = models.Servable(
+        kind="provisioned", foundation_model_id=BASE, model=model, status="Updating", throughput_id=made.id
+    )
     assert servable(database, "pt") == servable(database, made.arn) == found
     assert servable(database, made.arn, "us-west-2") is None
 

@@ -368,7 +368,7 @@ def test_a_stop_asked_for_before_the_first_phase_is_heard(scene: Any) -> None:
     scene.queue("stopped")
     claimed = scene.claim()
     scene.ask("bedrock", "StopModelCustomizationJob", jobIdentifier="stopped")
-    stopping = jobs.ClaimedJob(job=scene.job("stopped"), owner=claimed.owner, fence=claimed.fence)
+    stopping = replace(claimed, job=scene.job("stopped"))
     attempts.run(scene.ground, stopping, scene.closing)
     job = scene.job("stopped")
     assert (job.status, statuses(job)) == (JobStatus.STOPPED, ["NotStarted"] * 3)

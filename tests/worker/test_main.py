@@ -14,6 +14,7 @@ OTHER = Settings(
     tls=True,
     job_slots=7,
     lease_s=1.5,
+    weights="int8",
     max_body_bytes=9,
     max_connections=3,
 )

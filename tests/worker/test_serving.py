@@ -67,6 +67,10 @@ class Stage:
         """What the pebble's engine says that it holds."""
         return set(face.loaded(engines.socket_of(self.scene.ground.settings, PEBBLE)))
 
+    def rest(self) -> None:
+        """Until every model is let go: one stays loaded for a moment after nobody needs it any more."""
+        self.until(lambda: self.held() == {"base"}, "every model let go")
+
     def key(self, operation: str) -> None:
         (known,) = self.scene.ask("kms", "ListKeys")["Keys"]
         self.scene.ask("kms", operation, KeyId=known["KeyId"])
@@ -113,6 +117,7 @@ def test_a_disabled_key_fails_the_throughput_with_the_true_reason_and_harms_no_o
 
 
 def test_a_model_of_other_weights_fails_the_throughput_with_both_digests_and_harms_no_other(stage: Stage) -> None:
+    stage.rest()
     stage.provision("good", "locked")
     assert stage.settled("good")["status"] == "InService"
     ground = stage.scene.ground
@@ -157,6 +162,7 @@ def test_throughput_moves_to_another_model_without_a_gap(stage: Stage) -> None:
 
 
 def test_a_deployment_whose_update_fails_stays_with_its_model(stage: Stage) -> None:
+    stage.rest()
     ask = stage.scene.ask
     arn = ask("bedrock", "CreateCustomModelDeployment", modelDeploymentName="d", modelArn=stage.model_arn("plain"))[
         "customModelDeploymentArn"
