@@ -139,6 +139,7 @@ def test_a_model_of_other_weights_fails_the_throughput_with_both_digests_and_har
 
 
 def test_throughput_that_cannot_move_goes_on_with_its_model(stage: Stage) -> None:
+    stage.rest()
     stage.provision("pt", "plain")
     was = stage.settled("pt")
     stage.key("DisableKey")
