@@ -79,10 +79,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="outcrop-bench-") as folder, ExitStack() as ending:
         held = start(Path(folder), options, {name for cell in cells.values() for name in cell.servers}, ending)
         rates = measure(held, cells, options.rounds, began + QUICK_S if options.quick else float("inf"))
+        about = about_this_run(options, held)
     medians = {cell: {name: statistics.median(each) for name, each in found.items()} for cell, found in rates.items()}
     ratios = ratios_of(medians)
     if options.results:
-        told = {**about_this_run(options, held), "ratios": ratios, "tokens_per_s": medians, "rounds": rates}
+        told = {**about, "ratios": ratios, "tokens_per_s": medians, "rounds": rates}
         options.results.write_text(json.dumps(told, indent=1) + "\n")
     print(json.dumps(ratios))
 
