@@ -70,6 +70,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "another config": lambda folder: (folder / "config.json").write_text('{"model_type": "qwen2"}'),
     "another vocabulary": lambda folder: (folder / "tokenizer.json").write_text('{"version": "1.0"}'),
     "no vocabulary": lambda folder: (folder / "tokenizer.json").unlink(),
+    "another chat template": lambda folder: (folder / "tokenizer_config.json").write_text('{"chat_template": ""}'),
 }
 
 
@@ -104,10 +105,23 @@ def test_a_large_tensor_is_not_read_whole(checkpoint: Path) -> None:
     assert peak < 10**6
 
 
+def headed(header: bytes) -> bytes:
+    return len(header).to_bytes(8, "little") + header
+
+
 @pytest.mark.parametrize(
     "content",
-    [b"", b"no weights at all", b"\xff" * 64, b"\x02\0\0\0\0\0\0\0[]", b'\x08\0\0\0\0\0\0\0{"w": 1}'],
-    ids=["empty", "text", "a header of 2^64 bytes", "a list", "no offsets"],
+    [
+        b"",
+        b"no weights at all",
+        b"\xff" * 64,
+        headed(b"[]"),
+        headed(b'{"w": 1}'),
+        headed(b'{"w": {"data_offsets": [0, 18446744073709551616]}}'),
+        headed(b'{"w": {"data_offsets": [-9, 0]}}'),
+        headed(b"[" * 200_000),
+    ],
+    ids=["empty", "text", "a header of 2^64 bytes", "a list", "no offsets", "too far", "before it", "too deep"],
 )
 def test_what_is_no_safetensors_file_is_said_by_name(checkpoint: Path, content: bytes) -> None:
     (checkpoint / "model-2.safetensors").write_bytes(content)

@@ -8,9 +8,11 @@ from contextlib import aclosing
 
 import pytest
 
+from outcrop.domain.model_units import Capacity
 from outcrop.inference.asking import Broken, Progress, Sampling
 from outcrop.inference.desk import Desk
 from outcrop.inference.scheduler import Answer, Limits, Scheduler, Step
+from outcrop.inference.shares import ON_DEMAND, Shares
 
 pytestmark = pytest.mark.anyio
 
@@ -89,6 +91,22 @@ async def test_who_stops_listening_frees_the_engine_before_the_next_step() -> No
     assert not scheduler.busy
     assert left.output_tokens <= 2  # at most the step that was under way
     await desk.close()
+
+
+async def test_who_reads_slowly_holds_no_share_of_the_machine_once_the_answer_is_made() -> None:
+    shares, gate = Shares(Capacity(input_tokens_s=1.0, output_tokens_s=1.0), LIMITS.rows), Gate()
+    desk = Desk(Scheduler(LIMITS, frozenset(), shares), gate, shares)
+    desk.open()
+    try:
+        async with aclosing(desk.ask(answer(3))) as pieces, asyncio.timeout(20):
+            gate.steps.release(3)
+            await anext(pieces)
+            while shares.report()[ON_DEMAND]["open"]:
+                await asyncio.sleep(0)
+            assert desk.open_answers == 1
+    finally:
+        gate.steps.release(100)
+        await desk.close()
 
 
 async def test_a_task_that_is_cancelled_frees_the_engine() -> None:

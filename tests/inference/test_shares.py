@@ -107,6 +107,32 @@ def test_a_lone_client_is_never_refused_and_has_every_row(buyer: str) -> None:
     assert machine.done_s(buyer) > 0.95 * (machine.now - 2 * LIMITS.rows * WORK_S)
 
 
+def test_who_comes_later_does_not_pay_before_who_waits_for_the_same_account() -> None:
+    machine = sold(neighbour=UNITS_FOR_SALE)
+    machine.drain(ON_DEMAND)
+    machine.now += 1.0  # enough for a small answer, and not for a large one
+    large, small = answer(ON_DEMAND, output=480), answer(ON_DEMAND, output=1)
+    for one in (large, small):
+        machine.shares.open(one)
+    assert machine.shares.report()[ON_DEMAND]["unpaid"] == 2
+    machine.shares.close(large)
+    machine.shares.look([small])
+    alone = answer(ON_DEMAND, output=1)
+    machine.shares.close(small)
+    machine.shares.open(alone)
+    assert machine.shares.report()[ON_DEMAND]["unpaid"] == 0
+
+
+def test_an_answer_is_closed_once() -> None:
+    machine = sold(neighbour=1)
+    one = answer("neighbour")
+    machine.shares.open(one)
+    machine.shares.close(one)
+    left = machine.shares.report()["neighbour"]
+    machine.shares.close(one)
+    assert machine.shares.report()["neighbour"] == left
+
+
 def test_a_neighbour_within_its_units_hardly_notices_a_flood() -> None:
     """Its answers live for as many steps as alone, and beside it runs only what the flooder paid for."""
     machine = sold(flood=1, quiet=2)

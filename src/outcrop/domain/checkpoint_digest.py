@@ -15,7 +15,8 @@ from outcrop.domain.errors import CheckpointError
 PIECE_BYTES = 16 * 1024  # from the middle of each tensor; smaller ones whole
 LONGEST_HEADER_BYTES = 100_000_000  # the format's own limit
 TOLD_DIGITS = 16  # enough to tell two checkpoints apart in a sentence
-DESCRIPTIONS = ("config.json", "tokenizer.json")  # what the network is, and what its numbers of tokens mean
+# What the network is, what its numbers of tokens mean, and how conversations are written.
+DESCRIPTIONS = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
 def digest_of(checkpoint: Path) -> str:
@@ -75,6 +76,9 @@ def _places(header: bytes, path: Path) -> list[tuple[int, int]]:
     try:
         members = json.loads(header)
         offsets = [about["data_offsets"] for name, about in members.items() if name != "__metadata__"]
-        return sorted((int(begin), int(end)) for begin, end in offsets)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        places = sorted((int(begin), int(end)) for begin, end in offsets)
+        if any(not 0 <= begin <= end <= path.stat().st_size for begin, end in places):
+            raise ValueError("a tensor lies outside of the file")
+        return places
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path} is no safetensors file.") from error

@@ -51,7 +51,7 @@ class Desk:
             while True:
                 piece = await pieces.get()
                 yield piece
-                if isinstance(piece, Broken) or piece.finish is not None:
+                if _is_last(piece):
                     return
         finally:
             self._engine.cancel(answer)
@@ -69,3 +69,9 @@ class Desk:
             pieces = self._listeners.get(answer)
             if pieces is not None:
                 pieces.put_nowait(piece)
+                if self._shares is not None and _is_last(piece):
+                    self._shares.close(answer)  # now: a client that reads slowly holds no share of the machine
+
+
+def _is_last(piece: Progress | Broken) -> bool:
+    return isinstance(piece, Broken) or piece.finish is not None

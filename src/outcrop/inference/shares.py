@@ -89,13 +89,16 @@ class Shares:
             flow: Hashable = answer.model if account is self._on_demand else answer.buyer
             self._order, stamp = fair_order.stamped(self._order, flow, self._cost_s(answer), max(1, account.units))
             entry = Entry(account=account, flow=flow, stamp=stamp, paid=False)
-            entry.paid = self._pay(entry, answer)
+            if not self._owes(account):  # who came before pays before
+                entry.paid = self._pay(entry, answer)
             self._entries[answer] = entry
 
     def close(self, answer: Answer) -> None:
-        """It has ended, or nobody listens: what was paid and not needed goes back."""
+        """It has ended, or nobody listens: what was paid and not needed goes back. The second time nothing happens."""
         with self._lock:
-            entry, now = self._entries.pop(answer), self._clock()
+            entry, now = self._entries.pop(answer, None), self._clock()
+            if entry is None:
+                return
             ran = answer.cached > 0 or answer.output_tokens > 0
             if entry.paid:
                 unused = self.capacity.work_s(0 if ran else len(answer.prompt), _promised_still(answer))
@@ -167,6 +170,10 @@ class Shares:
         }
 
     # ------------------------------------------------------------------------------------------------------------------
+
+    def _owes(self, account: Account) -> bool:
+        """Whether an answer of the account is here that it could not pay yet."""
+        return any(entry.account is account and not entry.paid for entry in self._entries.values())
 
     def _account_of(self, answer: Answer) -> Account:
         return self._sold.get(answer.buyer, self._on_demand)

@@ -43,8 +43,8 @@ def put_behind(pid: int) -> bool:
 
     Without autogroups the nice value decides alone, as on systems other than Linux.
     """
-    with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
-        for number in _threads(pid):
+    for number in _threads(pid):
+        with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
             os.setpriority(os.PRIO_PROCESS, number, max(BEHIND, os.getpriority(os.PRIO_PROCESS, number)))
     session = PROCESSES / str(pid) / "autogroup"
     if not session.exists():
