@@ -11,6 +11,7 @@ from botocore.exceptions import EventStreamError
 
 from counts import Counts
 from living import Outcrop, await_that
+from outcrop.families.catalogue import PEBBLE
 
 pytestmark = [pytest.mark.xdist_group("conformance"), pytest.mark.slow]
 
@@ -65,7 +66,7 @@ def answered(runtime: Any, arn: str) -> dict[str, Any] | None:
 def test_a_killed_engine_breaks_a_stream_with_a_modelled_error_and_is_back(outcrop: Outcrop, bought: str) -> None:
     runtime = outcrop.client("bedrock-runtime")
     for _ in range(TRIES):
-        (engine,) = outcrop.find("outcrop.inference")
+        (engine,) = [one for one in outcrop.find("outcrop.inference") if str(PEBBLE) in one.cmdline()]
         error = broken_off(runtime, engine, bought)
         killed = time.monotonic()
         said = await_that(lambda: answered(runtime, bought), BACK_WITHIN_S, "an answer of the next engine")
