@@ -53,10 +53,9 @@ class Machine:
 
     def ask(self, asked: Answer) -> bool:
         """As the face does: refused, or here."""
-        if self.shares.refused_for_s(asked) is not None:
+        if self.shares.admit(asked) is not None:
             self.refused[asked.buyer] += 1
             return False
-        self.shares.open(asked)
         self.scheduler.submit(asked)
         return True
 
@@ -220,10 +219,10 @@ def test_a_refusal_says_when_there_is_room_and_then_there_is() -> None:
     machine = sold(flood=1, quiet=1)
     machine.drain("flood")
     machine.shares.open(answer("quiet"))
-    wait_s = machine.shares.refused_for_s(answer("flood"))
+    wait_s = machine.shares.admit(answer("flood"))
     assert wait_s is not None and 0 < wait_s <= WORK_S / share_of(1)
     machine.now += wait_s + 1e-6
-    assert machine.shares.refused_for_s(answer("flood")) is None
+    assert machine.shares.admit(answer("flood")) is None
 
 
 def test_what_was_promised_and_not_said_is_paid_back() -> None:
@@ -240,6 +239,56 @@ def test_what_was_promised_and_not_said_is_paid_back() -> None:
     told = machine.shares.report()["pt"]
     assert told["left_s"] == pytest.approx(most - CAPACITY.work_s(PROMPT, 4))
     assert (told["answers"], told["input_tokens"], told["output_tokens"], told["open"]) == (1, PROMPT, 4, 0)
+
+
+def test_of_two_at_once_one_has_what_is_left_for_one() -> None:
+    machine = sold(flood=1, quiet=1)
+    machine.shares.open(answer("quiet"))
+    machine.drain("flood")
+    machine.now += 1.5 * WORK_S / share_of(1)
+    assert machine.shares.admit(answer("flood")) is None
+    assert machine.shares.admit(answer("flood")) is not None
+
+
+def test_who_owes_is_not_let_in_for_less() -> None:
+    """What comes in now is what the account can pay after all that it let in before."""
+    machine = sold(flood=1, quiet=1)
+    machine.drain("flood")
+    large, small = answer("flood", output=480), answer("flood", output=1)
+    machine.shares.open(large)
+    machine.shares.open(answer("quiet"))
+    machine.now += 2 * CAPACITY.work_s(PROMPT, 1) / share_of(1)
+    wait_s = machine.shares.admit(small)
+    assert wait_s is not None and wait_s > CAPACITY.work_s(0, 400)
+
+
+def test_an_answer_that_ends_early_costs_its_buyer_no_turn() -> None:
+    """Whoever asks for a long answer and gets a short one has its next turn as after a short one."""
+    machine = sold(short=1, long=1)
+    stays, stops = answer("short", output=1), answer("short", output=480)
+    for one in (stays, stops):
+        machine.shares.open(one)
+    stops.cached = PROMPT
+    stops.known.append(2)
+    machine.shares.close(stops)
+    others = [answer("long") for _ in range(2)]
+    following = answer("short")
+    for one in (*others, following):
+        machine.shares.open(one)
+    assert machine.shares.next([*others, following]) is others[0]
+    assert machine.shares.next([others[1], following]) is following
+
+
+def test_a_buyer_that_was_not_named_for_a_while_comes_back_with_what_it_had() -> None:
+    machine = sold(pt=1, quiet=1)
+    machine.drain("pt")
+    before = machine.shares.report()["pt"]
+    machine.shares.sell({"quiet": 1}, 1)
+    machine.now += 1.0
+    machine.shares.sell({"pt": 1, "quiet": 1}, 2)
+    after = machine.shares.report()["pt"]
+    assert after["left_s"] == pytest.approx(before["left_s"] + share_of(1))
+    assert after["answers"] == before["answers"]
 
 
 def test_the_last_minute_is_told_and_no_more() -> None:

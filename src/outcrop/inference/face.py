@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from outcrop.domain.errors import CheckpointError, OutcropError
 from outcrop.inference import dialect
@@ -139,10 +140,15 @@ class Face:
             raise HTTPException(400, "prompt_logprobs is not said in a stream.")
         answer = await self._prepared(asked, encode)
         reply = Reply(asked, f"cmpl-{uuid.uuid4().hex}", int(time.time()), len(answer.prompt))
+        self._admit(answer)
         pieces = self._parts.desk.ask(answer)
         if asked.stream:
-            return StreamingResponse(_events(pieces, reply, asked.extras.include_usage), media_type="text/event-stream")
-        return await _unless_hung_up(request, self._whole(pieces, reply, answer))
+            events = _events(pieces, reply, asked.extras.include_usage)
+            return _Stream(events, lambda: self._parts.shares.close(answer))
+        try:
+            return await _unless_hung_up(request, self._whole(pieces, reply, answer))
+        finally:
+            self._parts.shares.close(answer)  # whoever hung up before the desk was asked was here, too
 
     async def _prepared(self, asked: CompletionAsked | ChatAsked, encode: Callable[[], list[int]]) -> Answer:
         model = self._parts.models.find(asked.model)
@@ -155,12 +161,11 @@ class Face:
             raise HTTPException(400, told)
         sampling = asked.sampling(room, secrets.randbits(63))
         writer = TextWriter(self._parts.prompts.stream(), sampling.stop)
-        answer = Answer(prompt=prompt, sampling=sampling, model=model, writer=writer, buyer=asked.user)
-        self._refuse_beyond_what_was_bought(answer)
-        return answer
+        return Answer(prompt=prompt, sampling=sampling, model=model, writer=writer, buyer=asked.user)
 
-    def _refuse_beyond_what_was_bought(self, answer: Answer) -> None:
-        wait_s = self._parts.shares.refused_for_s(answer)
+    def _admit(self, answer: Answer) -> None:
+        """Refuses what is beyond what was bought; else it is here until its share is closed."""
+        wait_s = self._parts.shares.admit(answer)
         if wait_s is not None:
             # What Bedrock says, and for how long.
             told = "Too many tokens, please wait before trying again. "
@@ -183,6 +188,20 @@ class Face:
     def _prompt_logprobs(self, answer: Answer) -> list[dict[str, dict[str, Any]] | None]:
         """In a thread: a long prompt has many, and streams must not wait."""
         return dialect.prompt_logprobs(answer.prompt_scores, self._parts.prompts.spelled)
+
+
+class _Stream(StreamingResponse):
+    """Server-sent events, and what is to be done when they end: also where the client was gone before the first."""
+
+    def __init__(self, events: AsyncIterator[bytes], ended: Callable[[], None]) -> None:
+        super().__init__(events, media_type="text/event-stream")
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
 
 
 async def _events(pieces: AsyncIterator[Progress | Broken], reply: Reply, wants_usage: bool) -> AsyncIterator[bytes]:

@@ -229,13 +229,14 @@ class Scheduler:
             self._running.append(answer)
 
     def _has_room(self, answer: Answer) -> bool:
-        """Whether it fits, after those that stand still have made room for it where they must."""
-        while not self._fits(answer):
-            still = [one for one in self._running if self._turns.holds_back(one)]
-            if not still:
-                return False
-            self._put_back(still[-1])
-        return True
+        """Whether it fits, after those that stand still have made room for it. Nobody does where that is no help."""
+        still = [one for one in reversed(self._running) if self._turns.holds_back(one)]
+        for count in range(len(still) + 1):
+            if self._fits(answer, without=still[:count]):
+                for one in still[:count]:
+                    self._put_back(one)
+                return True
+        return False
 
     def _put_back(self, answer: Answer) -> None:
         """It waits again, and what it had cached is run again, to the same bits, when its turn comes."""
@@ -244,10 +245,10 @@ class Scheduler:
         answer.prompt_scores.clear()
         self._waiting.appendleft(answer)
 
-    def _fits(self, answer: Answer) -> bool:
-        rows = len(self._running) + 1
-        longest = max(_whole(one, self.limits) for one in (*self._running, answer))
-        return rows <= self.limits.rows and rows * longest <= self.limits.cache_tokens
+    def _fits(self, answer: Answer, without: Sequence[Answer]) -> bool:
+        stay = [one for one in self._running if one not in without]
+        longest = max(_whole(one, self.limits) for one in (*stay, answer))
+        return len(stay) < self.limits.rows and (len(stay) + 1) * longest <= self.limits.cache_tokens
 
     def _drop_cancelled(self) -> None:
         self._waiting = deque(answer for answer in self._waiting if not answer.cancelled)

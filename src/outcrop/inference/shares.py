@@ -44,11 +44,12 @@ class Account:
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """An answer that is here. `stamp` is its place in the fair order of its class."""
+    """An answer that is here. `stamp` is its place in the fair order of its class, `weight` what slowed its flow's pace."""
 
     account: Account
     flow: Hashable
     stamp: float
+    weight: int
     paid: bool
 
 
@@ -62,6 +63,7 @@ class Shares:
         self._lock = threading.Lock()
         self._on_demand = Account(units=SHARES, bucket=token_bucket.full(share_of(SHARES), clock()))
         self._sold: dict[str, Account] = {}
+        self._gone: dict[str, Account] = {}  # who sold back, or was not named for a while: it comes back as it went
         self._entries: dict[Answer, Entry] = {}
         self._order = Order()
         self._held_back: frozenset[Answer] = frozenset()
@@ -69,29 +71,32 @@ class Shares:
     def sell(self, units: Mapping[str, int], sold: int) -> None:
         """From now on these buyers have so many units; `sold` counts those of other bases on this machine, too."""
         with self._lock:
-            self._sold = {buyer: self._resized(self._sold.get(buyer), count) for buyer, count in units.items()}
+            known = {**self._gone, **self._sold}
+            self._sold = {buyer: self._resized(known.get(buyer), count) for buyer, count in units.items()}
+            self._gone = {buyer: account for buyer, account in known.items() if buyer not in units}
+            self._forget_full()
             self._on_demand = self._resized(self._on_demand, left_over(sold))
 
-    def refused_for_s(self, answer: Answer) -> float | None:
-        """None: it may come. Else: the seconds after which its account can pay for it."""
+    def admit(self, answer: Answer) -> float | None:
+        """None: it is here from now on, until it is closed. Else: the seconds after which its account can pay for it.
+
+        Asked and paid in one: of two at once, only one has what is left for one.
+        """
         with self._lock:
-            account, now = self._account_of(answer), self._clock()
-            wait_s = token_bucket.wait_s(account.bucket, self._cost_s(answer), now)
+            account = self._account_of(answer)
+            owed_s = sum(self._cost_s(one) for one, entry in self._entries.items() if _owes(entry, account))
+            wait_s = token_bucket.wait_s(account.bucket, owed_s + self._cost_s(answer), self._clock())
             if account is self._on_demand or wait_s == 0.0 or self._disturbs_nobody(account):
+                self._open(answer, account)
                 return None
             account.refused += 1
             return wait_s
 
     def open(self, answer: Answer) -> None:
-        """It is here: paid where its account can, at once."""
+        """It is here, whoever pays: of itself what `admit` does for those that it lets in. The second time is none."""
         with self._lock:
-            account = self._account_of(answer)
-            flow: Hashable = answer.model if account is self._on_demand else answer.buyer
-            self._order, stamp = fair_order.stamped(self._order, flow, self._cost_s(answer), max(1, account.units))
-            entry = Entry(account=account, flow=flow, stamp=stamp, paid=False)
-            if not self._owes(account):  # who came before pays before
-                entry.paid = self._pay(entry, answer)
-            self._entries[answer] = entry
+            if answer not in self._entries:
+                self._open(answer, self._account_of(answer))
 
     def close(self, answer: Answer) -> None:
         """It has ended, or nobody listens: what was paid and not needed goes back. The second time nothing happens."""
@@ -100,8 +105,9 @@ class Shares:
             if entry is None:
                 return
             ran = answer.cached > 0 or answer.output_tokens > 0
+            unused = self.capacity.work_s(0 if ran else len(answer.prompt), _promised_still(answer))
+            self._order = fair_order.returned(self._order, entry.flow, unused, entry.weight)
             if entry.paid:
-                unused = self.capacity.work_s(0 if ran else len(answer.prompt), _promised_still(answer))
                 entry.account.bucket = token_bucket.returned(entry.account.bucket, unused, now)
             if ran:
                 tokens = Spent(at=now, input_tokens=len(answer.prompt), output_tokens=answer.output_tokens)
@@ -171,9 +177,21 @@ class Shares:
 
     # ------------------------------------------------------------------------------------------------------------------
 
-    def _owes(self, account: Account) -> bool:
-        """Whether an answer of the account is here that it could not pay yet."""
-        return any(entry.account is account and not entry.paid for entry in self._entries.values())
+    def _open(self, answer: Answer, account: Account) -> None:
+        """Paid where its account can, at once."""
+        flow: Hashable = answer.model if account is self._on_demand else answer.buyer
+        weight = max(1, account.units)
+        self._order, stamp = fair_order.stamped(self._order, flow, self._cost_s(answer), weight)
+        entry = Entry(account=account, flow=flow, stamp=stamp, weight=weight, paid=False)
+        if not any(_owes(other, account) for other in self._entries.values()):  # who came before pays before
+            entry.paid = self._pay(entry, answer)
+        self._entries[answer] = entry
+
+    def _forget_full(self) -> None:
+        """Of those that went: whose bucket is full by now comes back as anybody new would."""
+        now = self._clock()
+        filled = {buyer: token_bucket.filled(account.bucket, now) for buyer, account in self._gone.items()}
+        self._gone = {buyer: self._gone[buyer] for buyer, bucket in filled.items() if bucket.level_s < bucket.most_s}
 
     def _account_of(self, answer: Answer) -> Account:
         return self._sold.get(answer.buyer, self._on_demand)
@@ -205,6 +223,11 @@ class Shares:
     def _place(self, answer: Answer) -> tuple[bool, float]:
         entry = self._entries.get(answer)
         return (False, 0.0) if entry is None else (not entry.paid, entry.stamp)
+
+
+def _owes(entry: Entry, account: Account) -> bool:
+    """Whether it is an answer that this account could not pay yet."""
+    return entry.account is account and not entry.paid
 
 
 def _are_of_one(entries: Iterable[Entry]) -> bool:
