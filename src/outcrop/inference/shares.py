@@ -44,7 +44,7 @@ class Account:
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """An answer that is here. `stamp` is its place in the fair order of its class, `weight` what slowed its flow's pace."""
+    """An answer that is here. `stamp` is its place in the fair order of its class, at its flow's `weight`."""
 
     account: Account
     flow: Hashable

@@ -21,14 +21,14 @@ async def create_chat_completion(call: Call, request: dict[str, Any]) -> dict[st
     """The assistant's next turn."""
     asked = read(request, ChatAsked)
     call, served = await _invoked(call, asked)
-    return await _answered(call, served, chat_ask(asked, served.model.context_tokens), asked)
+    return await _unless_turned_away(call, served, chat_ask(asked, served.model.context_tokens), asked)
 
 
 async def create_completion(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """What follows a raw prompt."""
     asked = read(request, CompletionAsked)
     call, served = await _invoked(call, asked)
-    return await _answered(call, served, raw_ask(asked, served.model.context_tokens), asked)
+    return await _unless_turned_away(call, served, raw_ask(asked, served.model.context_tokens), asked)
 
 
 async def _invoked(call: Call, asked: Asked) -> tuple[Call, Served]:
@@ -40,6 +40,11 @@ async def _invoked(call: Call, asked: Asked) -> tuple[Call, Served]:
 def _allowed(call: Call, asked: Asked) -> Served:
     authorize_invocation(call, asked.model, INVOKE_STREAMED if asked.stream else INVOKE)
     return find_served(call, asked.model)
+
+
+async def _unless_turned_away(call: Call, served: Served, ask: Ask, asked: Asked) -> dict[str, Any]:
+    async with call.at_the_door_of(asked.model):
+        return await _answered(call, served, ask, asked)
 
 
 async def _answered(call: Call, served: Served, ask: Ask, asked: Asked) -> dict[str, Any]:

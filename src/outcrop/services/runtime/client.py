@@ -161,11 +161,17 @@ def _refusal(response: httpx.Response) -> Fault:
         case 404:
             return ModelNotReadyException("The model is being loaded. Try again in a few seconds.")
         case 429:
-            return ThrottlingException(sentence)
+            return _throttled(sentence, response.headers.get("retry-after", ""))
         case 400:
             return ValidationException(f"The model cannot answer this: {sentence}")
         case status:
             return ModelErrorException(sentence, originalStatusCode=status)
+
+
+def _throttled(sentence: str, retry_after: str) -> ThrottlingException:
+    fault = ThrottlingException(sentence)
+    fault.retry_after_s = int(retry_after) if retry_after.isdecimal() else None
+    return fault
 
 
 def _failure(error: Exception) -> OutcropError:
