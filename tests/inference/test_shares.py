@@ -20,6 +20,7 @@ from outcrop.inference.shares import ON_DEMAND, Shares
 CAPACITY = Capacity(input_tokens_s=1000.0, output_tokens_s=1000.0)
 LIMITS = Limits(rows=16, cache_tokens=100_000, context_tokens=512)
 PROMPT, OUTPUT = 32, 64
+LONG = 440  # an answer that takes many times what a full step takes, as answers do
 WORK_S = CAPACITY.work_s(PROMPT, OUTPUT)
 FLOODS_FOR_S = Counts().few_or_full(60, 3000)
 
@@ -32,9 +33,9 @@ class Letters:
         return "", None
 
 
-def answer(buyer: str, model: str = "base", output: int = OUTPUT) -> Answer:
+def answer(buyer: str, model: str = "base", output: int = OUTPUT, prompt: int = PROMPT) -> Answer:
     sampling = Sampling(max_tokens=output, seed=0)
-    return Answer(prompt=[1] * PROMPT, sampling=sampling, model=model, writer=Letters(), buyer=buyer)
+    return Answer(prompt=[1] * prompt, sampling=sampling, model=model, writer=Letters(), buyer=buyer)
 
 
 @dataclass
@@ -153,6 +154,31 @@ def test_a_neighbour_within_its_units_hardly_notices_a_flood() -> None:
     assert len(quiet_lives) > FLOODS_FOR_S / 2
     assert sorted(quiet_lives)[int(0.95 * len(quiet_lives))] <= 1.3 * alone
     assert machine.refused["flood"] > 0
+
+
+@pytest.mark.parametrize(("prompt", "output"), [(480, 8), (8, 480), (PROMPT, OUTPUT)])
+def test_whatever_a_flood_asks_for_a_neighbours_answers_take_hardly_longer(prompt: int, output: int) -> None:
+    """Not steps are counted but what they take, the one under way when a question comes included."""
+    machine = sold(flood=2, quiet=UNITS_FOR_SALE - 2)
+    machine.drain("flood")
+    alone_s = CAPACITY.work_s(PROMPT, LONG)
+    lives: list[float] = []
+    mine, comes = None, machine.now
+    while machine.now < FLOODS_FOR_S / 2:
+        while machine.open_of("flood") < LIMITS.rows and machine.ask(answer("flood", prompt=prompt, output=output)):
+            pass
+        if mine in machine.ended:
+            lives.append(machine.now - comes)
+            mine, comes = None, comes + 2 * alone_s
+        if mine is None and machine.now >= comes:
+            mine = answer("quiet", output=LONG)
+            assert machine.ask(mine), "nobody is refused what was bought"
+        machine.step()
+    assert len(lives) > FLOODS_FOR_S / 5 / alone_s / 2
+    assert sorted(lives)[int(0.95 * len(lives))] <= 1.3 * alone_s
+    work_s = CAPACITY.work_s(prompt, output)
+    done_s = sum(work_s for one in machine.ended if one.buyer == "flood")
+    assert done_s >= 0.8 * share_of(2) * machine.now - LIMITS.rows * work_s, "and the flood gets what it bought"
 
 
 def test_two_who_flood_within_reach_of_a_third_get_what_they_bought() -> None:

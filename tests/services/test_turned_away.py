@@ -1,4 +1,4 @@
-"""Whoever an engine just refused is turned away at the door: soon, in turn, counted, and not for long. No clock runs."""
+"""Whoever an engine just refused is turned away at the door: soon, in turn, counted, not for long. No clock runs."""
 
 from dataclasses import dataclass, field
 

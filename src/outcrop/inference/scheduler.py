@@ -8,6 +8,7 @@ The cache is a rectangle: rows times the longest answer promised. A request is a
 within the budget to the end of every answer, so nothing is ever evicted.
 """
 
+import sys
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from random import Random
 from typing import Protocol
 
 from outcrop.inference.asking import Finish, FinishReason, Progress, Sampling, Scored, Tokens, Writer
+
+NO_BOUND = sys.maxsize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +105,10 @@ class Turns(Protocol):
         """It has a row now."""
 
     def holds_back(self, answer: Answer) -> bool:
-        """Whether an answer stands still in this step."""
+        """Whether an answer stands still in this step, and gives its row where another needs it."""
+
+    def most_tokens(self, answer: Answer) -> int:
+        """Of an answer in this step; 0: it rests, and keeps its row."""
 
 
 class FirstCome:
@@ -121,6 +127,10 @@ class FirstCome:
     def holds_back(self, answer: Answer) -> bool:
         """Never."""
         return False
+
+    def most_tokens(self, answer: Answer) -> int:
+        """All that fit."""
+        return NO_BOUND
 
 
 class Scheduler:
@@ -214,6 +224,7 @@ class Scheduler:
         for answer in self._running:
             pending = len(answer.known) - answer.cached
             count = pending if pending == 1 else min(pending, room)
+            count = min(count, self._turns.most_tokens(answer))
             if count == 0 or self._turns.holds_back(answer):
                 continue
             room -= count if pending > 1 else 0

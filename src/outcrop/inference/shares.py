@@ -17,10 +17,14 @@ from outcrop.domain import fair_order, token_bucket
 from outcrop.domain.fair_order import Order
 from outcrop.domain.model_units import SHARES, Capacity, left_over, share_of
 from outcrop.domain.token_bucket import Bucket
-from outcrop.inference.scheduler import Answer
+from outcrop.inference.scheduler import NO_BOUND, Answer
 
 ON_DEMAND = ""
 MINUTE_S = 60.0
+OVER_FOR_S = 1.0
+"""Since its last refusal, somebody is taken to want more than was bought."""
+BACK_WITHIN_S = 1.0
+"""Whoever was answered so lately may be back at any moment, and a step under way is not cut short."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,12 @@ class Account:
     bucket: Bucket
     spent: deque[Spent] = field(default_factory=deque)
     refused: int = 0
+    refused_at: float = float("-inf")
+    ended_at: float = float("-inf")
+    pace: Bucket | None = None
+    """Where it wants more than it bought beside somebody who does not: what it may run now. It holds one full step."""
+    in_pieces: bool = False
+    """Its prompts run in pieces: somebody who wants no more than was bought is here, or may be back at any moment."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,6 +61,8 @@ class Entry:
     stamp: float
     weight: int
     paid: bool
+    done_s: float = 0.0
+    """Work of it that its account's pace has seen."""
 
 
 class Shares:
@@ -67,6 +79,10 @@ class Shares:
         self._entries: dict[Answer, Entry] = {}
         self._order = Order()
         self._held_back: frozenset[Answer] = frozenset()
+        self._to_pace: Mapping[Answer, Entry] = {}
+        self._step_s = capacity.work_s(0, rows)  # a step of answers with every row taken
+        self._piece_tokens = max(1, int(self._step_s * capacity.input_tokens_s))  # of prompts, that take as long
+        self._piece_left = self._piece_tokens
 
     def sell(self, units: Mapping[str, int], sold: int) -> None:
         """From now on these buyers have so many units; `sold` counts those of other bases on this machine, too."""
@@ -90,6 +106,7 @@ class Shares:
                 self._open(answer, account)
                 return None
             account.refused += 1
+            account.refused_at = self._clock()
             return wait_s
 
     def open(self, answer: Answer) -> None:
@@ -104,6 +121,7 @@ class Shares:
             entry, now = self._entries.pop(answer, None), self._clock()
             if entry is None:
                 return
+            entry.account.ended_at = now
             ran = answer.cached > 0 or answer.output_tokens > 0
             unused = self.capacity.work_s(0 if ran else len(answer.prompt), _promised_still(answer))
             self._order = fair_order.returned(self._order, entry.flow, unused, entry.weight)
@@ -121,9 +139,11 @@ class Shares:
     def look(self, here: Iterable[Answer]) -> None:
         """Before a step: who can pay by now does, the first come first; then it is known who stands still."""
         with self._lock:
+            self._piece_left = self._piece_tokens
             entries = {answer: self._entries[answer] for answer in here if answer in self._entries}
             if _are_of_one(entries.values()):
-                self._held_back = frozenset()
+                self._held_back, self._to_pace = frozenset(), {}
+                self._leave_alone(entries.values())
                 return
             broke: list[Account] = []
             for answer, entry in sorted(entries.items(), key=lambda item: item[1].stamp):
@@ -133,10 +153,23 @@ class Shares:
                         broke.append(entry.account)
             unpaid = frozenset(answer for answer, entry in entries.items() if not entry.paid)
             self._held_back = unpaid if _protected(entries.values()) else frozenset()
+            self._to_pace = entries
 
     def holds_back(self, answer: Answer) -> bool:
         """Whether it stands still in this step."""
         return answer in self._held_back
+
+    def most_tokens(self, answer: Answer) -> int:
+        """Of an answer in this step: pieces of prompts, and rests, for whoever is held to a pace."""
+        if self._to_pace:  # now that those who were waiting have their rows
+            self._pace(self._to_pace)
+            self._to_pace = {}
+        entry = self._entries.get(answer)
+        if entry is None or not entry.account.in_pieces:
+            return NO_BOUND
+        if entry.account.pace is not None and entry.account.pace.level_s <= 0.0:
+            return 0
+        return self._piece_of(len(answer.known) - answer.cached)
 
     def next(self, waiting: Sequence[Answer]) -> Answer | None:
         """Whose turn it is among those that wait; None where all of them stand still."""
@@ -187,6 +220,53 @@ class Shares:
             entry.paid = self._pay(entry, answer)
         self._entries[answer] = entry
 
+    def _pace(self, entries: Mapping[Answer, Entry]) -> None:
+        """Whoever wants more than was bought runs for its share of the time, while somebody runs who does not.
+
+        Else what it paid for would come all at once, and a long prompt stand between two tokens of a neighbour's.
+        """
+        now = self._clock()
+        over = {id(entry.account) for entry in entries.values() if _wants_more(entry, now)}
+        calm = [answer for answer, entry in entries.items() if id(entry.account) not in over]
+        runs = any(answer.row >= 0 for answer in calm)
+        fresh = {id(entry.account) for entry in entries.values() if entry.account.pace is None}
+        for answer, entry in entries.items():
+            account, done_s = entry.account, self._done_s(answer)
+            account.in_pieces = bool(calm) and id(account) in over
+            if not (runs and id(account) in over):
+                account.pace = None
+            elif account.pace is None:
+                account.pace = self._new_pace(account, now)
+            elif id(account) not in fresh:
+                account.pace = token_bucket.spent(account.pace, max(0.0, done_s - entry.done_s), now)
+            entry.done_s = done_s
+
+    def _leave_alone(self, entries: Iterable[Entry]) -> None:
+        """All that is here is of one account: no pace; pieces where somebody may be back who would wait for a step."""
+        now = self._clock()
+        for entry in entries:
+            entry.account.pace = None
+            entry.account.in_pieces = _wants_more(entry, now) and any(
+                other is not entry.account and now - other.ended_at < BACK_WITHIN_S and not _was_refused(other, now)
+                for other in (self._on_demand, *self._sold.values())
+            )
+
+    def _piece_of(self, pending: int) -> int:
+        """Of what is left of a step for those whose prompts run in pieces. An answer's own token is always had."""
+        if pending == 1:
+            return 1
+        piece = min(pending, self._piece_left)
+        self._piece_left -= piece
+        return piece
+
+    def _new_pace(self, account: Account, now: float) -> Bucket:
+        share = share_of(max(1, account.units))
+        return Bucket(share=share, level_s=self._step_s, at=now, burst_s=self._step_s / share)
+
+    def _done_s(self, answer: Answer) -> float:
+        """Work that an answer has had; less than before where it was put back."""
+        return self.capacity.work_s(min(answer.cached, len(answer.prompt)), answer.output_tokens)
+
     def _forget_full(self) -> None:
         """Of those that went: whose bucket is full by now comes back as anybody new would."""
         now = self._clock()
@@ -228,6 +308,15 @@ class Shares:
 def _owes(entry: Entry, account: Account) -> bool:
     """Whether it is an answer that this account could not pay yet."""
     return entry.account is account and not entry.paid
+
+
+def _wants_more(entry: Entry, now: float) -> bool:
+    """Whether its account wants more than was bought: it owes, or was refused lately."""
+    return not entry.paid or _was_refused(entry.account, now)
+
+
+def _was_refused(account: Account, now: float) -> bool:
+    return now - account.refused_at < OVER_FOR_S
 
 
 def _are_of_one(entries: Iterable[Entry]) -> bool:

@@ -39,7 +39,10 @@ class Training:
 
 
 def train(
-    training: Training, records: Path, check: Callable[[], None], standing: Callable[[], Standing] = lambda: Standing.FREE
+    training: Training,
+    records: Path,
+    check: Callable[[], None],
+    standing: Callable[[], Standing] = lambda: Standing.FREE,
 ) -> Generator[Event, None, None]:
     """Run the plan in a child; yields its events as they come.
 
