@@ -39,7 +39,7 @@ def prompt_of(number: int, length: int) -> list[int]:
 
 
 def asked(models: GeneralModels, name: str, prompt: list[int], sampling: Sampling) -> Answer:
-    return Answer(prompt=prompt, sampling=sampling, model=models.find(name), writer=Silent())
+    return Answer(prompt=prompt, sampling=sampling, model=models.shelf.find(name), writer=Silent())
 
 
 def greedy(count: int = COUNT) -> Sampling:

@@ -44,7 +44,7 @@ def ragged_prompt(number: int, length: int) -> list[int]:
 
 
 def asked(models: Models, name: str, prompt: list[int], sampling: Sampling) -> Answer:
-    return Answer(prompt=prompt, sampling=sampling, model=models.find(name), writer=Silent())
+    return Answer(prompt=prompt, sampling=sampling, model=models.shelf.find(name), writer=Silent())
 
 
 def run_staggered(scheduler: Scheduler, runner: Runner, answers: list[Answer], gap: int) -> None:
@@ -161,7 +161,7 @@ def test_an_adapter_that_does_not_fit_is_refused(models: Models, adapters: dict[
     (tmp_path / "adapter_config.json").write_text('{"r": 4, "lora_alpha": 8, "use_dora": true}')
     with pytest.raises(SettingsError, match="use_dora"):
         models.load("dora", tmp_path)
-    assert models.find("dora") is None
+    assert models.shelf.find("dora") is None
 
 
 def test_a_folder_without_weights_and_the_base_name_are_refused(models: Models, tmp_path: Path) -> None:

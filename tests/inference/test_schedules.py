@@ -24,6 +24,7 @@ from outcrop.inference.models import Model, Network, load_network
 from outcrop.inference.network import TorchNetwork
 from outcrop.inference.runner import Runner
 from outcrop.inference.scheduler import Answer, Limits, Scheduler
+from outcrop.inference.shelf import About
 from outcrop.modeling.config import LlamaConfig
 from outcrop.modeling.weights import read_tensors
 
@@ -60,7 +61,7 @@ class Shelf:
             network = self.networks.get(name, self.networks["base"])
             folder = self.adapters.get(name)
             laid_out = network.fit(Adapter.load(folder, self.config, CPU)) if folder else None
-            self.held[name] = Model(name, network, laid_out)
+            self.held[name] = Model(name, network, About(version=name, size_bytes=0), laid_out)
         return self.held[name]
 
     def evict(self, name: str) -> None:

@@ -18,13 +18,16 @@ from outcrop.domain.weights import FLOAT32, WEIGHTS
 
 ROWS = 16
 CACHE_MIB = 1024
+MODELS_MIB = 1024
+MIB = 2**20
 BACKLOG = 512
 AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arguments:
-    """The command line. `cache_mib` bounds the memory of all keys and values together.
+    """The command line. `cache_mib` bounds the memory of all keys and values together, `models_mib` that of evictable
+    models.
 
     `capacity`: where what the machine does for the checkpoint is kept; None: it is measured and not kept.
     """
@@ -34,6 +37,7 @@ class Arguments:
     threads: int
     rows: int
     cache_mib: int
+    models_mib: int
     device: str
     capacity: Path | None
     weights: str
@@ -64,6 +68,9 @@ def read_arguments(line: Sequence[str] | None) -> Arguments:
     parser.add_argument("--threads", type=int, default=1, help="threads for tensors")
     parser.add_argument("--rows", type=int, default=ROWS, help="answers side by side")
     parser.add_argument("--cache-mib", type=int, default=CACHE_MIB, help="memory for keys and values, at most")
+    parser.add_argument(
+        "--models-mib", type=int, default=MODELS_MIB, help="memory for models beside the base that may be evicted"
+    )
     parser.add_argument("--device", default=AUTO, help="as torch names it; auto: CUDA where there is one")
     parser.add_argument("--capacity", type=Path, help="file that keeps the measured tokens a second")
     parser.add_argument("--weights", choices=WEIGHTS, default=FLOAT32, help="what weights are kept in")
@@ -84,7 +91,10 @@ def _load(arguments: Arguments) -> Starlette:
 
     torch.set_num_threads(arguments.threads)
     device = torch.device(device_named(arguments.device, torch.cuda.is_available()))
-    wishes = Wishes(rows=arguments.rows, cache_bytes=arguments.cache_mib * 2**20, weights=arguments.weights)
+    wishes = Wishes(
+        rows=arguments.rows, cache_bytes=arguments.cache_mib * MIB, models_bytes=arguments.models_mib * MIB,
+        weights=arguments.weights,
+    )  # fmt: skip
     loaded = load_engine(arguments.checkpoint, device, wishes)
     tokenizer = Tokenizer.load(arguments.checkpoint)
     shares = Shares(known_or_measured(arguments.capacity, loaded, clock_of(device.type)), loaded.limits.rows)

@@ -111,6 +111,11 @@ class CompiledAdapter:
                 if patch is not None:
                     self.patches[layer * len(GROUPS) + place] = self._laid_out(patch, lanes)
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory that it takes."""
+        return sum(panels.size_bytes for panels in self._kept) + ctypes.sizeof(self.patches)
+
     def _laid_out(self, patch: Patch, lanes: int) -> _Patch:
         made = _Patch(narrow=self._matrix(patch.narrow.t(), lanes))
         for number, part in enumerate(patch.parts):
@@ -137,6 +142,12 @@ class CompiledNetwork:
         self._eight_bits = eight_bits
         self._kept: list[Any] = []
         self._model = self._laid_out(tensors)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the weights take."""
+        sizes = (kept.size_bytes if isinstance(kept, Panels) else _bytes_of(kept) for kept in self._kept)
+        return sum(sizes)
 
     def fit(self, adapter: Adapter) -> CompiledAdapter:
         """The adapter as `forward` takes it."""
@@ -206,6 +217,10 @@ class CompiledNetwork:
         kept = tensor.float().contiguous()
         self._kept.append(kept)
         return kept.data_ptr()
+
+
+def _bytes_of(kept: Any) -> int:
+    return kept.nbytes if isinstance(kept, Tensor) else ctypes.sizeof(kept)
 
 
 def _addresses(tensors: Sequence[Tensor]) -> "array[int]":

@@ -106,6 +106,12 @@ class SharesAsked(Struct, kw_only=True, forbid_unknown_fields=True):
     sold: Annotated[int, Meta(ge=0)]
 
 
+class EvictableAsked(Struct, kw_only=True, forbid_unknown_fields=True):
+    """`POST /outcrop/shelf`: the models that may go where room is needed; all others stay."""
+
+    evictable: list[str]
+
+
 class UnloadAsked(Struct, forbid_unknown_fields=True):
     """`POST /v1/unload_lora_adapter`."""
 

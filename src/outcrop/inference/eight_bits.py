@@ -26,6 +26,11 @@ class RoundedMatrix:
         """The weight, rounded; an input that is missing from the last group is zero."""
         return RoundedMatrix(*_rounded(weight.float()), weight.shape[1])
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        return self.values.nbytes + self.scales.nbytes
+
     def whole(self) -> Tensor:
         """What rounding left of the matrix: [outputs, inputs]."""
         return (self.values.float() * self.scales[..., None]).flatten(1)[:, : self.inputs]

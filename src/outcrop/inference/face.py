@@ -25,6 +25,7 @@ from outcrop.inference.asking import Broken, Progress
 from outcrop.inference.desk import Desk
 from outcrop.inference.dialect import ChatAsked, CompletionAsked, Reply
 from outcrop.inference.prompts import Prompts
+from outcrop.inference.recalls import Recalls
 from outcrop.inference.scheduler import Answer, Limits
 from outcrop.inference.shares import Shares
 from outcrop.inference.shelf import NamedModels
@@ -64,6 +65,7 @@ def create_app(parts: Parts) -> Starlette:
             Route("/tokenize", face.tokenize, methods=["POST"]),
             Route("/v1/load_lora_adapter", face.load, methods=["POST"]),
             Route("/v1/unload_lora_adapter", face.unload, methods=["POST"]),
+            Route("/outcrop/shelf", face.evict, methods=["POST"]),
             Route("/outcrop/throughput", face.throughput, methods=["GET"]),
             Route("/outcrop/throughput", face.sell, methods=["POST"]),
         ],
@@ -77,15 +79,17 @@ class Face:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._recalls = Recalls()
 
     async def health(self, _: Request) -> Response:
         """Answers only when everything is loaded: the socket opens after that."""
         return _json({"answers": self._parts.desk.open_answers})
 
     async def models(self, _: Request) -> Response:
-        """Names that can be asked for."""
+        """Names that can be asked for, each with the version of its weights and the memory that they take."""
         longest = self._parts.limits.context_tokens
-        data = [{"id": name, "object": "model", "max_model_len": longest} for name in self._parts.models.names()]
+        told = self._parts.models.shelf.report()
+        data = [{**model, "object": "model", "max_model_len": longest} for model in told]
         return _json({"object": "list", "data": data})
 
     async def completions(self, request: Request) -> Response:
@@ -112,14 +116,22 @@ class Face:
             await asyncio.to_thread(self._parts.models.load, asked.lora_name, Path(asked.lora_path))
         except OutcropError as error:
             raise HTTPException(400, str(error)) from error
+        self._recalls.arrived(asked.lora_name)
         return _json({"loaded": asked.lora_name})
 
     async def unload(self, request: Request) -> Response:
         """Forget a model; its answers under way end as they would have."""
         asked = await _read(request, dialect.UnloadAsked)
-        if not self._parts.models.unload(asked.lora_name):
+        if not self._parts.models.shelf.remove(asked.lora_name):
             raise HTTPException(404, f"The model {asked.lora_name!r} is not loaded.")
         return _json({"unloaded": asked.lora_name})
+
+    async def evict(self, request: Request) -> Response:
+        """From now on these may go where room is needed. Says which had to go, and which of them are asked for."""
+        asked = await _read(request, dialect.EvictableAsked)
+        shelf = self._parts.models.shelf
+        shelf.may_evict(asked.evictable)
+        return _json({"evicted": shelf.evicted(), "wanted": self._recalls.wanted()})
 
     async def throughput(self, _: Request) -> Response:
         """What this machine does for this base, and what became of who bought a share of it."""
@@ -145,9 +157,7 @@ class Face:
         return await _unless_hung_up(request, self._whole(pieces, reply, answer))
 
     async def _prepared(self, asked: CompletionAsked | ChatAsked, encode: Callable[[], list[int]]) -> Answer:
-        model = self._parts.models.find(asked.model)
-        if model is None:
-            raise HTTPException(404, f"The model {asked.model!r} is not loaded.")
+        model = await self._model(asked.model)
         prompt = await _encoded(encode)
         room = self._parts.limits.context_tokens - len(prompt)
         if room < 1 or not prompt:
@@ -158,6 +168,17 @@ class Face:
         answer = Answer(prompt=prompt, sampling=sampling, model=model, writer=writer, buyer=asked.user)
         self._refuse_beyond_what_was_bought(answer)
         return answer
+
+    async def _model(self, name: str) -> Any:
+        """The model of a name; one that had to make room is waited for."""
+        shelf = self._parts.models.shelf
+        model = shelf.find(name)
+        if model is None and name in shelf.evicted():
+            await self._recalls.wait(name)
+            model = shelf.find(name)
+        if model is None:
+            raise HTTPException(404, f"The model {name!r} is not loaded.")
+        return model
 
     def _refuse_beyond_what_was_bought(self, answer: Answer) -> None:
         wait_s = self._parts.shares.refused_for_s(answer)

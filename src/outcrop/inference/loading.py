@@ -16,7 +16,7 @@ from outcrop.inference.models import Load, Models, load_network
 from outcrop.inference.quality import RoundedLoader, Sample
 from outcrop.inference.runner import Runner
 from outcrop.inference.scheduler import Limits
-from outcrop.inference.shelf import NamedModels
+from outcrop.inference.shelf import MOST_BYTES, NamedModels
 from outcrop.modeling.config import LlamaConfig, is_plain_llama, read_config
 from outcrop.text import Tokenizer
 
@@ -34,10 +34,14 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """How an engine is to be: answers side by side, memory for keys and values, and what weights are kept in."""
+    """How an engine is to be: answers side by side, what weights are kept in, and what memory may be taken.
+
+    `cache_bytes`: for keys and values; `models_bytes`: for models beside the base that may be evicted.
+    """
 
     rows: int
     cache_bytes: int
+    models_bytes: int = MOST_BYTES
     weights: str = FLOAT32
 
 
@@ -59,7 +63,7 @@ def _llama(checkpoint: Path, device: torch.device, wishes: Wishes) -> Loaded:
         load = RoundedLoader(Sample.of(Tokenizer.load(checkpoint), config.context_tokens), _tell)
     return Loaded(
         doer=Runner(Cache(config, cache_tokens, device)),
-        models=Models(checkpoint, config, device, load),
+        models=Models(checkpoint, config, device, load, wishes.models_bytes),
         limits=Limits(rows=wishes.rows, cache_tokens=cache_tokens, context_tokens=config.context_tokens),
     )
 
@@ -70,7 +74,7 @@ def _tell(sentence: str) -> None:
 
 
 def _general(checkpoint: Path, device: torch.device, wishes: Wishes) -> Loaded:
-    models = GeneralModels(checkpoint, device)
+    models = GeneralModels(checkpoint, device, wishes.models_bytes)
     habits, longest = look_at(models.base), context_tokens(read_config(checkpoint))
     # Without a cache an answer takes no room but its tokens: what bounds it is the context alone.
     room = wishes.cache_bytes // habits.bytes_a_token if habits.bytes_a_token else wishes.rows * longest

@@ -6,7 +6,7 @@ general path, on any device; `compiled.py` is the fast one.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -49,6 +49,13 @@ class TorchNetwork:
         self._norm = weights["model.norm.weight"]
         self._head = keep(self._embedding if config.tied else weights["lm_head.weight"])
         self._angles = rope_table(config, config.context_tokens).to(device)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the weights take; a tied table once."""
+        matrices: list[Weight] = [getattr(layer, field.name) for layer in self._layers for field in fields(layer)]
+        rest: list[Weight] = [self._embedding, self._norm, *([] if self._head is self._embedding else [self._head])]
+        return sum(weight.nbytes for weight in (*matrices, *rest))
 
     def fit(self, adapter: Adapter) -> Adapter:
         """The adapter as `forward` takes it."""

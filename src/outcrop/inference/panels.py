@@ -41,6 +41,11 @@ class Panels:
         scales_at = None if self._scales is None else self._scales.data_ptr()
         self.matrix = Matrix(self._panels.data_ptr(), scales_at, inputs, outputs)
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory that it takes."""
+        return self._panels.nbytes + (0 if self._scales is None else self._scales.nbytes)
+
 
 def _panels(weight: Tensor, lanes: int) -> Tensor:
     """[outputs, inputs] -> [outputs / lanes, inputs, lanes], zeros in the last one's rest."""

@@ -67,6 +67,11 @@ class EngineProcess:
             face.sell(self.socket, units, sold)
             self.sold = units, sold
 
+    def shelve(self, evictable: Collection[str]) -> None:
+        """Tell which models may go where room is needed; one that had to, and is needed again, counts as not held."""
+        evicted, wanted = face.shelve(self.socket, evictable)
+        self.holds -= (evicted - set(evictable)) | wanted
+
     def outlived(self, wanted: Collection[str], seconds: float) -> list[str]:
         """The models that nobody has needed for so long."""
         now = time.monotonic()
