@@ -24,11 +24,13 @@ from outcrop.inference import dialect
 from outcrop.inference.asking import Broken, Progress
 from outcrop.inference.desk import Desk
 from outcrop.inference.dialect import ChatAsked, CompletionAsked, Reply
+from outcrop.inference.logprobs import Logprobs, OfText, Spell, of_chat
 from outcrop.inference.prompts import Prompts
 from outcrop.inference.recalls import Recalls
 from outcrop.inference.scheduler import Answer, Limits
 from outcrop.inference.shares import Shares
 from outcrop.inference.shelf import NamedModels
+from outcrop.inference.whole import Whole
 from outcrop.inference.writer import TextWriter
 
 Body = TypeVar("Body")
@@ -147,14 +149,16 @@ class Face:
     async def _answer(
         self, request: Request, asked: CompletionAsked | ChatAsked, encode: Callable[[], list[int]]
     ) -> Response:
-        if asked.stream and isinstance(asked, CompletionAsked) and asked.prompt_logprobs is not None:
-            raise HTTPException(400, "prompt_logprobs is not said in a stream.")
+        if asked.stream and asked.whole_only is not None:
+            raise HTTPException(400, f"{asked.whole_only} is not said in a stream.")
         answer = await self._prepared(asked, encode)
-        reply = Reply(asked, f"cmpl-{uuid.uuid4().hex}", int(time.time()), len(answer.prompt))
+        said = _logprobs(asked, answer, self._parts.prompts.bytes_of)
+        reply = Reply(asked, f"cmpl-{uuid.uuid4().hex}", int(time.time()), len(answer.prompt), said)
         pieces = self._parts.desk.ask(answer)
         if asked.stream:
             return StreamingResponse(_events(pieces, reply, asked.extras.include_usage), media_type="text/event-stream")
-        return await _unless_hung_up(request, self._whole(pieces, reply, answer))
+        whole = Whole(asked, answer, self._parts.prompts, said)
+        return await _unless_hung_up(request, _said_whole(pieces, reply, whole))
 
     async def _prepared(self, asked: CompletionAsked | ChatAsked, encode: Callable[[], list[int]]) -> Answer:
         model = await self._model(asked.model)
@@ -163,7 +167,10 @@ class Face:
         if room < 1 or not prompt:
             told = f"The prompt has {len(prompt)} tokens; it may have 1 to {len(prompt) + room - 1}."
             raise HTTPException(400, told)
-        sampling = asked.sampling(room, secrets.randbits(63))
+        try:
+            sampling = asked.sampling(room, secrets.randbits(63))
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from error
         writer = TextWriter(self._parts.prompts.stream(), sampling.stop)
         answer = Answer(prompt=prompt, sampling=sampling, model=model, writer=writer, buyer=asked.user)
         self._refuse_beyond_what_was_bought(answer)
@@ -188,22 +195,26 @@ class Face:
             told += f"The model units that were bought have room for this request in {wait_s:.1f} s."
             raise HTTPException(429, told, {"retry-after": str(math.ceil(wait_s))})
 
-    async def _whole(self, pieces: AsyncIterator[Progress | Broken], reply: Reply, answer: Answer) -> Response:
-        texts: list[str] = []
-        async with contextlib.aclosing(pieces) as heard:  # type: ignore[type-var]  # async generators close
-            async for piece in heard:
-                if isinstance(piece, Broken):
-                    return _json(dialect.error(f"The engine failed: {piece.cause}.", "engine_error", 500), 500)
-                texts.append(piece.text)
-                if piece.finish is not None:
-                    asked = answer.sampling.prompt_logprobs is not None
-                    scores = await asyncio.to_thread(self._prompt_logprobs, answer) if asked else None
-                    return _json(reply.whole("".join(texts), piece.finish, piece.output_tokens, scores))
-        raise AssertionError("an answer ends with a finish")
 
-    def _prompt_logprobs(self, answer: Answer) -> list[dict[str, dict[str, Any]] | None]:
-        """In a thread: a long prompt has many, and streams must not wait."""
-        return dialect.prompt_logprobs(answer.prompt_scores, self._parts.prompts.spelled)
+def _logprobs(asked: CompletionAsked | ChatAsked, answer: Answer, spell: Spell) -> Logprobs | None:
+    """How the answer's log-probabilities are said; None where they are not asked for."""
+    likeliest = answer.sampling.logprobs
+    if likeliest is None:
+        return None
+    return of_chat(spell, likeliest) if isinstance(asked, ChatAsked) else OfText(spell, likeliest)
+
+
+async def _said_whole(pieces: AsyncIterator[Progress | Broken], reply: Reply, whole: Whole) -> Response:
+    async with contextlib.aclosing(pieces) as heard:  # type: ignore[type-var]  # async generators close
+        async for piece in heard:
+            if isinstance(piece, Broken):
+                return _json(dialect.error(f"The engine failed: {piece.cause}.", "engine_error", 500), 500)
+            whole.hear(piece)
+            if piece.finish is not None:
+                # In a thread where there are many of them: streams must not wait.
+                extras = await asyncio.to_thread(whole.extras) if whole.has_extras else {}
+                return _json(reply.whole(whole.text, piece.finish, piece.output_tokens, extras))
+    raise AssertionError("an answer ends with a finish")
 
 
 async def _events(pieces: AsyncIterator[Progress | Broken], reply: Reply, wants_usage: bool) -> AsyncIterator[bytes]:
@@ -211,7 +222,7 @@ async def _events(pieces: AsyncIterator[Progress | Broken], reply: Reply, wants_
         async for piece in heard:
             if isinstance(piece, Broken):
                 yield dialect.to_event(dialect.error(f"The engine failed: {piece.cause}.", "engine_error", 500))
-            elif piece.text or piece.finish is not None:
+            elif piece.text or piece.scored or piece.finish is not None:
                 yield dialect.to_event(reply.chunk(piece))
             if isinstance(piece, Progress) and piece.finish is not None and wants_usage:
                 yield dialect.to_event(reply.last_chunk(piece.output_tokens))

@@ -13,7 +13,7 @@ from torch import Tensor
 from outcrop.inference.general_models import GeneralModel
 from outcrop.inference.sampler import choose
 from outcrop.inference.scheduler import Answer, Span, Step
-from outcrop.inference.scoring import score
+from outcrop.inference.scoring import score, score_choices
 from outcrop.modeling.general import General
 from outcrop.modeling.transformers_library import probe_tokens
 
@@ -84,7 +84,10 @@ class GeneralRunner:
             return []
         choosing = [span for span in step.spans if span.chooses]
         samplings, draws = [span.answer.sampling for span in choosing], [span.draw for span in choosing]
-        return choose(torch.stack(logits), samplings, draws)
+        stacked = torch.stack(logits)
+        chosen = choose(stacked, samplings, draws)
+        score_choices(stacked, [span.answer for span in choosing], chosen)
+        return chosen
 
     def _run_alone(self, span: Span) -> Tensor | None:
         """The logits after the span, where it chooses. An adapter that is being loaded is probed before or after."""

@@ -11,7 +11,7 @@ from outcrop.inference.models import Model, Network
 from outcrop.inference.places import Patched, Place
 from outcrop.inference.sampler import choose
 from outcrop.inference.scheduler import Span, Step
-from outcrop.inference.scoring import score
+from outcrop.inference.scoring import score, score_choices
 
 
 class Runner:
@@ -42,7 +42,9 @@ class Runner:
         if not choosing:
             return []
         logits = network.logits(states[_last_tokens(spans)])
-        return choose(logits, [span.answer.sampling for span in choosing], [span.draw for span in choosing])
+        chosen = choose(logits, [span.answer.sampling for span in choosing], [span.draw for span in choosing])
+        score_choices(logits, [span.answer for span in choosing], chosen)
+        return chosen
 
 
 def _score_prompts(network: Network, states: torch.Tensor, spans: Sequence[Span]) -> None:

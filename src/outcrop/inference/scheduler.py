@@ -10,7 +10,7 @@ within the budget to the end of every answer, so nothing is ever evicted.
 
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Protocol
 
@@ -32,7 +32,8 @@ class Limits:
 class Answer:
     """One request on its way. `model` is opaque here: answers of one model run side by side; so is `buyer`.
 
-    `prompt_scores`, where they were asked for, grow as the prompt runs: whoever runs it adds them, nobody here looks.
+    `prompt_scores`, and `scores` of the tokens chosen, grow as it runs where they were asked for: whoever runs it adds
+    them.
     """
 
     prompt: Tokens
@@ -45,6 +46,7 @@ class Answer:
     row: int = -1
     cancelled: bool = False
     prompt_scores: list[tuple[Scored, ...]] = field(default_factory=list)
+    scores: list[tuple[Scored, ...]] = field(default_factory=list)
     dice: Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -186,7 +188,7 @@ class Scheduler:
         for span in step.spans:
             span.answer.cached = span.start + len(span.tokens)
             if span.chooses:
-                said.append((span.answer, self._take(span.answer, next(tokens))))
+                said.append((span.answer, self._scored(span.answer, self._take(span.answer, next(tokens)))))
         for answer, progress in said:
             if progress.finish is not None:
                 self._retire(answer)
@@ -208,6 +210,11 @@ class Scheduler:
         tail, stop = answer.writer.finish()
         finish = Finish(reason="stop" if stop is not None else reason, stop_string=stop)
         return Progress(text=text + tail, output_tokens=answer.output_tokens, finish=finish)
+
+    def _scored(self, answer: Answer, progress: Progress) -> Progress:
+        if answer.sampling.logprobs is None or answer.known[-1] in self._end_tokens:
+            return progress
+        return replace(progress, scored=answer.scores[-1])
 
     def _spans(self) -> Iterator[Span]:
         room = self.limits.prefill_tokens
