@@ -14,6 +14,7 @@ from outcrop.inference import recalls
 from outcrop.inference.desk import Desk
 from outcrop.inference.face import Parts, create_app
 from outcrop.inference.loading import Wishes, load_engine
+from outcrop.inference.prefixes import BLOCK
 from outcrop.inference.prompts import Prompts
 from outcrop.inference.scheduler import Scheduler
 from outcrop.inference.shares import Shares
@@ -30,12 +31,13 @@ def anyio_backend() -> str:
 @pytest.fixture
 async def client(checkpoint: Path, adapters: dict[str, Path]) -> AsyncIterator[httpx.AsyncClient]:
     """Of an engine that has no room for a model that may go, but the newest; it holds `a`, then `b`."""
-    loaded = load_engine(checkpoint, torch.device("cpu"), Wishes(rows=4, cache_bytes=2**24, models_bytes=0))
+    wishes = Wishes(rows=4, cache_bytes=2**24, prefix_bytes=2**20, models_bytes=0)
+    loaded = load_engine(checkpoint, torch.device("cpu"), wishes)
     shares = Shares(Capacity(input_tokens_s=1e6, output_tokens_s=1e6), loaded.limits.rows)
-    desk = Desk(Scheduler(loaded.limits, frozenset(), shares), loaded.doer, shares)
+    desk = Desk(Scheduler(loaded.limits, frozenset(), shares, loaded.prefixes), loaded.doer, shares)
     parts = Parts(
         desk=desk, models=loaded.models, prompts=Prompts(Tokenizer.load(checkpoint)), limits=loaded.limits,
-        shares=shares,
+        shares=shares, prefixes=loaded.prefixes,
     )  # fmt: skip
     desk.open()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=create_app(parts)), base_url="http://e") as opened:
@@ -56,7 +58,7 @@ async def shelve(client: httpx.AsyncClient, *evictable: str) -> dict[str, Any]:
 
 
 async def ask(client: httpx.AsyncClient, model: str) -> httpx.Response:
-    body = {"model": model, "prompt": [0, 5, 6], "max_tokens": 8, "temperature": 0}
+    body = {"model": model, "prompt": [0, *range(4, 4 + 2 * BLOCK)], "max_tokens": 8, "temperature": 0}
     return await client.post("/v1/completions", json=body)
 
 
@@ -81,6 +83,42 @@ async def test_an_evicted_model_answers_as_before_once_it_is_loaded_again(
         assert answer.json()["choices"] == before
     assert await shelve(client) == {"evicted": [], "wanted": []}
     assert (await listed(client))["a"]["version"] == known["version"]
+
+
+async def memory(client: httpx.AsyncClient) -> dict[str, Any]:
+    said: dict[str, Any] = (await client.get("/outcrop/memory")).json()
+    return said
+
+
+async def test_a_prompt_is_found_again_by_the_same_weights_alone_and_answers_are_the_same(
+    client: httpx.AsyncClient, adapters: dict[str, Path]
+) -> None:
+    said = {name: (await ask(client, name)).json()["choices"] for name in ("base", "a", "b")}
+    assert said["a"] != said["base"] != said["b"]
+    assert (await memory(client))["prefixes"]["found_tokens"] == 0
+    for name, choices in said.items():
+        assert (await ask(client, name)).json()["choices"] == choices
+    assert (await memory(client))["prefixes"]["found_tokens"] == 3 * 2 * BLOCK
+
+
+async def test_a_name_that_is_given_to_other_weights_finds_nothing_of_the_old_ones(
+    client: httpx.AsyncClient, adapters: dict[str, Path]
+) -> None:
+    of_b = (await ask(client, "b")).json()["choices"]
+    await ask(client, "a")
+    await load(client, "a", adapters["b"])
+    assert (await ask(client, "a")).json()["choices"] == of_b
+    found = (await memory(client))["prefixes"]["found_tokens"]
+    assert found == 2 * BLOCK  # of b, whose weights they are
+    await load(client, "a", adapters["c"])
+    assert (await ask(client, "a")).json()["choices"] != of_b
+    assert (await memory(client))["prefixes"]["found_tokens"] == found
+
+
+async def test_what_models_take_is_told(client: httpx.AsyncClient) -> None:
+    told = (await memory(client))["models"]
+    sizes = {name: model["bytes"] for name, model in (await listed(client)).items()}
+    assert told == {"bytes": sizes["a"] + sizes["b"], "most_bytes": 0, "count": 2}
 
 
 async def test_what_nobody_brings_is_refused_in_the_end(

@@ -8,7 +8,7 @@ import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ from outcrop.inference.asking import Broken, Progress
 from outcrop.inference.desk import Desk
 from outcrop.inference.dialect import ChatAsked, CompletionAsked, Reply
 from outcrop.inference.logprobs import Logprobs, OfText, Spell, of_chat
+from outcrop.inference.prefixes import Prefixes
 from outcrop.inference.prompts import Prompts
 from outcrop.inference.recalls import Recalls
 from outcrop.inference.scheduler import Answer, Limits
@@ -46,6 +47,7 @@ class Parts:
     prompts: Prompts
     limits: Limits
     shares: Shares
+    prefixes: Prefixes = field(default_factory=lambda: Prefixes(0))
 
 
 def create_app(parts: Parts) -> Starlette:
@@ -67,6 +69,7 @@ def create_app(parts: Parts) -> Starlette:
             Route("/tokenize", face.tokenize, methods=["POST"]),
             Route("/v1/load_lora_adapter", face.load, methods=["POST"]),
             Route("/v1/unload_lora_adapter", face.unload, methods=["POST"]),
+            Route("/outcrop/memory", face.memory, methods=["GET"]),
             Route("/outcrop/shelf", face.evict, methods=["POST"]),
             Route("/outcrop/throughput", face.throughput, methods=["GET"]),
             Route("/outcrop/throughput", face.sell, methods=["POST"]),
@@ -128,6 +131,10 @@ class Face:
             raise HTTPException(404, f"The model {asked.lora_name!r} is not loaded.")
         return _json({"unloaded": asked.lora_name})
 
+    async def memory(self, _: Request) -> Response:
+        """What custom models take and may take; what is kept of prompts, and how much was found there."""
+        return _json({"models": self._parts.models.shelf.taken(), "prefixes": self._parts.prefixes.report()})
+
     async def evict(self, request: Request) -> Response:
         """From now on these may go where room is needed. Says which had to go, and which of them are asked for."""
         asked = await _read(request, dialect.EvictableAsked)
@@ -172,7 +179,9 @@ class Face:
         except ValueError as error:
             raise HTTPException(400, str(error)) from error
         writer = TextWriter(self._parts.prompts.stream(), sampling.stop)
-        answer = Answer(prompt=prompt, sampling=sampling, model=model, writer=writer, buyer=asked.user)
+        answer = Answer(
+            prompt=prompt, sampling=sampling, model=model, writer=writer, buyer=asked.user, version=model.about.version
+        )
         self._refuse_beyond_what_was_bought(answer)
         return answer
 

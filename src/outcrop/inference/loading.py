@@ -12,7 +12,9 @@ from outcrop.inference.cache import Cache, bytes_a_token
 from outcrop.inference.engine import Doer
 from outcrop.inference.general_models import GeneralModels
 from outcrop.inference.general_runner import GeneralRunner, look_at
+from outcrop.inference.kept_blocks import KeptBlocks, bytes_a_place
 from outcrop.inference.models import Load, Models, load_network
+from outcrop.inference.prefixes import Prefixes
 from outcrop.inference.quality import RoundedLoader, Sample
 from outcrop.inference.runner import Runner
 from outcrop.inference.scheduler import Limits
@@ -25,22 +27,25 @@ NOT_ROUNDED = "int8 is computed on a CPU, for plain Llamas: the weights in {} st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What runs, what can be asked, and how much of it at once."""
+    """What runs, what can be asked, how much of it at once, and what is kept of prompts."""
 
     doer: Doer
     models: NamedModels
     limits: Limits
+    prefixes: Prefixes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
     """How an engine is to be: answers side by side, what weights are kept in, and what memory may be taken.
 
-    `cache_bytes`: for keys and values; `models_bytes`: for models beside the base that may be evicted.
+    `cache_bytes`: for keys and values of answers under way, `prefix_bytes`: of kept beginnings of prompts;
+    `models_bytes`: for models beside the base that may be evicted.
     """
 
     rows: int
     cache_bytes: int
+    prefix_bytes: int = 0
     models_bytes: int = MOST_BYTES
     weights: str = FLOAT32
 
@@ -61,10 +66,12 @@ def _llama(checkpoint: Path, device: torch.device, wishes: Wishes) -> Loaded:
     load: Load = load_network
     if wishes.weights == INT8:
         load = RoundedLoader(Sample.of(Tokenizer.load(checkpoint), config.context_tokens), _tell)
+    prefixes = Prefixes(wishes.prefix_bytes // bytes_a_place(config))
     return Loaded(
-        doer=Runner(Cache(config, cache_tokens, device)),
+        doer=Runner(Cache(config, cache_tokens, device), KeptBlocks(config, prefixes.places, device)),
         models=Models(checkpoint, config, device, load, wishes.models_bytes),
         limits=Limits(rows=wishes.rows, cache_tokens=cache_tokens, context_tokens=config.context_tokens),
+        prefixes=prefixes,
     )
 
 
@@ -79,4 +86,5 @@ def _general(checkpoint: Path, device: torch.device, wishes: Wishes) -> Loaded:
     # Without a cache an answer takes no room but its tokens: what bounds it is the context alone.
     room = wishes.cache_bytes // habits.bytes_a_token if habits.bytes_a_token else wishes.rows * longest
     limits = Limits(rows=wishes.rows, cache_tokens=room, context_tokens=min(longest, room))
-    return Loaded(doer=GeneralRunner(habits, device), models=models, limits=limits)
+    # Each architecture keeps a cache in a form of its own, of which no piece can be taken: nothing is kept of prompts.
+    return Loaded(doer=GeneralRunner(habits, device), models=models, limits=limits, prefixes=Prefixes(0))

@@ -44,12 +44,16 @@ class Account:
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """An answer that is here. `stamp` is its place in the fair order of its class."""
+    """An answer that is here. `stamp` is its place in the fair order of its class.
+
+    `unpaid_reuse`: tokens of its prompt that were known to be kept already when it paid, and were not charged.
+    """
 
     account: Account
     flow: Hashable
     stamp: float
     paid: bool
+    unpaid_reuse: int = 0
 
 
 class Shares:
@@ -101,10 +105,12 @@ class Shares:
                 return
             ran = answer.cached > 0 or answer.output_tokens > 0
             if entry.paid:
-                unused = self.capacity.work_s(0 if ran else len(answer.prompt), _promised_still(answer))
+                not_run = answer.reused - entry.unpaid_reuse if ran else len(answer.prompt)
+                unused = self.capacity.work_s(not_run, _promised_still(answer))
                 entry.account.bucket = token_bucket.returned(entry.account.bucket, unused, now)
             if ran:
-                tokens = Spent(at=now, input_tokens=len(answer.prompt), output_tokens=answer.output_tokens)
+                inputs = len(answer.prompt) - answer.reused
+                tokens = Spent(at=now, input_tokens=inputs, output_tokens=answer.output_tokens)
                 entry.account.spent.append(tokens)
             _forget_old(entry.account, now)
             if all(other.flow != entry.flow for other in self._entries.values()):
@@ -195,6 +201,7 @@ class Shares:
         if after is None:
             return False
         entry.account.bucket = after
+        entry.unpaid_reuse = answer.reused
         return True
 
     def _disturbs_nobody(self, account: Account) -> bool:

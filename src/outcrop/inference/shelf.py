@@ -111,6 +111,14 @@ class Shelf(Generic[Item]):
         with self._lock:
             return [self._told(name) for name in sorted(self._held, key=lambda name: (name != BASE, name))]
 
+    def taken(self) -> dict[str, int]:
+        """Bytes of all that is not the base, what they may be, and how many models these are."""
+        with self._lock:
+            return {"bytes": self._taken(), "most_bytes": self._most_bytes, "count": len(self._held) - 1}
+
+    def _taken(self) -> int:
+        return sum(item.about.size_bytes for name, item in self._held.items() if name != BASE)
+
     def _told(self, name: str) -> dict[str, Any]:
         about = self._held[name].about
         pinned = name not in self._evictable
@@ -119,7 +127,7 @@ class Shelf(Generic[Item]):
 
     def _make_room(self, newest: str = BASE) -> None:
         """What came last stays, even alone beyond the bound: somebody has just asked for it."""
-        taken = sum(item.about.size_bytes for name, item in self._held.items() if name != BASE)
+        taken = self._taken()
         for name in [name for name in self._held if name in self._evictable and name not in (newest, BASE)]:
             if taken <= self._most_bytes:
                 return

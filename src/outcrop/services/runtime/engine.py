@@ -56,6 +56,12 @@ def shelve(socket: Path, evictable: Collection[str]) -> tuple[set[str], set[str]
     return set(said["evicted"]), set(said["wanted"])
 
 
+def memory(socket: Path) -> dict[str, Any]:
+    """What an engine's custom models take and may take, and what it keeps of prompts."""
+    said: dict[str, Any] = _ask(socket, HEALTH_TIMEOUT_S, "GET", "/outcrop/memory", None).json()
+    return said
+
+
 def open_answers(socket: Path) -> int:
     """How many answers are under way."""
     return int(_ask(socket, HEALTH_TIMEOUT_S, "GET", "/health", None).json()["answers"])
