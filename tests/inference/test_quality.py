@@ -35,7 +35,7 @@ def test_the_limits_bind() -> None:
 
 def test_the_pebble_may_be_served_and_says_what_it_costs(capfd: pytest.CaptureFixture[str]) -> None:
     loaded = load_engine(PEBBLE, CPU, WISHES)
-    assert loaded.models.names() == ["base"]
+    assert loaded.models.shelf.names() == ["base"]
     told = re.search(r"takes (\S+) bits, in float32 (\S+): .* (\S+)% of the likeliest", capfd.readouterr().err)
     assert told is not None
     rounded, whole, equal = map(float, told.groups())
@@ -75,4 +75,4 @@ def test_other_whole_weights_must_show_it_too(checkpoint: Path, other_weights: P
 def test_adapters_run_over_rounded_weights(checkpoint: Path, adapters: dict[str, Path]) -> None:
     models = load_engine(checkpoint, CPU, WISHES).models
     models.load("a", adapters["a"])
-    assert models.names() == ["base", "a"]
+    assert models.shelf.names() == ["base", "a"]
