@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from outcrop.domain.weights import FLOAT32
 from outcrop.inference.adapter import Adapter, Patch
 from outcrop.inference.cache import Cache
-from outcrop.inference.eight_bits import GROUP, RoundedMatrix, Weight
+from outcrop.inference.eight_bits import GROUP, KEEPS, Weight
 from outcrop.inference.panels import Matrix, Panels
 from outcrop.inference.places import Patched, Place
 from outcrop.modeling.compiler import NoCompiler, load
@@ -131,15 +132,15 @@ class CompiledAdapter:
 
 
 class CompiledNetwork:
-    """One set of whole weights, laid out in floats or in 8 bits."""
+    """One set of whole weights, laid out in floats, bfloat16 or 8 bits."""
 
-    def __init__(self, config: LlamaConfig, tensors: dict[str, Tensor], eight_bits: bool = False) -> None:
+    def __init__(self, config: LlamaConfig, tensors: dict[str, Tensor], weights: str = FLOAT32) -> None:
         held = library()
         assert held is not None, "callers ask `usable` first"
         self.config = config
         self._library = held
         assert held.group() == GROUP, "both sides round alike"
-        self._eight_bits = eight_bits
+        self._keep = KEEPS[weights]
         self._kept: list[Any] = []
         self._model = self._laid_out(tensors)
 
@@ -209,7 +210,7 @@ class CompiledNetwork:
         return layer
 
     def _matrix(self, weight: Tensor) -> Matrix:
-        panels = Panels(RoundedMatrix.of(weight) if self._eight_bits else weight, self._library.lanes())
+        panels = Panels(self._keep(weight), self._library.lanes())
         self._kept.append(panels)
         return panels.matrix
 

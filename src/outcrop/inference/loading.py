@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from outcrop.domain.context import context_tokens
-from outcrop.domain.weights import FLOAT32, INT8
+from outcrop.domain.weights import BF16, FLOAT32, INT8
 from outcrop.inference.cache import Cache, bytes_a_token
 from outcrop.inference.engine import Doer
 from outcrop.inference.general_models import GeneralModels
@@ -22,7 +22,10 @@ from outcrop.inference.shelf import MOST_BYTES, NamedModels
 from outcrop.modeling.config import LlamaConfig, is_plain_llama, read_config
 from outcrop.text import Tokenizer
 
-NOT_ROUNDED = "int8 is computed on a CPU, for plain Llamas: the weights in {} stay in float32."
+NOT_ROUNDED = {
+    INT8: "int8 is computed on a CPU, for plain Llamas: the weights in {} stay in float32.",
+    BF16: "bf16 is kept for plain Llamas: the weights in {} stay in float32.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +56,8 @@ class Wishes:
 def load_engine(checkpoint: Path, device: torch.device, wishes: Wishes) -> Loaded:
     """The checkpoint, loaded. Raises CheckpointError or SettingsError."""
     plain = is_plain_llama(checkpoint)
-    if wishes.weights == INT8 and not (plain and device.type == "cpu"):
-        _tell(NOT_ROUNDED.format(checkpoint))
+    if wishes.weights != FLOAT32 and not (plain and (device.type == "cpu" or wishes.weights == BF16)):
+        _tell(NOT_ROUNDED[wishes.weights].format(checkpoint))
         wishes = replace(wishes, weights=FLOAT32)
     return (_llama if plain else _general)(checkpoint, device, wishes)
 
@@ -64,8 +67,8 @@ def _llama(checkpoint: Path, device: torch.device, wishes: Wishes) -> Loaded:
     cache_tokens = wishes.cache_bytes // bytes_a_token(config)
     config = replace(config, context_tokens=min(config.context_tokens, cache_tokens))
     load: Load = load_network
-    if wishes.weights == INT8:
-        load = RoundedLoader(Sample.of(Tokenizer.load(checkpoint), config.context_tokens), _tell)
+    if wishes.weights != FLOAT32:
+        load = RoundedLoader(Sample.of(Tokenizer.load(checkpoint), config.context_tokens), _tell, wishes.weights)
     prefixes = Prefixes(wishes.prefix_bytes // bytes_a_place(config))
     return Loaded(
         doer=Runner(Cache(config, cache_tokens, device), KeptBlocks(config, prefixes.places, device)),
@@ -76,7 +79,7 @@ def _llama(checkpoint: Path, device: torch.device, wishes: Wishes) -> Loaded:
 
 
 def _tell(sentence: str) -> None:
-    """To the engine's log, whatever is logged otherwise: whoever asked for int8 is told what it costs."""
+    """To the engine's log, whatever is logged otherwise: whoever asked for rounded weights is told what that costs."""
     print(sentence, file=sys.stderr, flush=True)  # noqa: T201
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from outcrop.domain.errors import SettingsError
+from outcrop.domain.weights import FLOAT32
 from outcrop.inference import compiled, probe
 from outcrop.inference.adapter import CONFIG_FILE, WEIGHTS_FILE, Adapter
 from outcrop.inference.cache import Cache
@@ -54,16 +55,16 @@ class Model:
     adapter: Any = None
 
 
-def load_network(folder: Path, config: LlamaConfig, device: torch.device, eight_bits: bool = False) -> Network:
-    """The checkpoint in `folder`, in float32 or rounded to 8 bits, whatever it is stored in.
+def load_network(folder: Path, config: LlamaConfig, device: torch.device, weights: str = FLOAT32) -> Network:
+    """The checkpoint in `folder`, its matrices kept as `weights` says, whatever it is stored in.
 
     Raises SettingsError where a tensor lacks.
     """
     tensors = read_tensors(folder)
     try:
         if compiled.usable(config, device):
-            return compiled.CompiledNetwork(config, tensors, eight_bits)
-        return TorchNetwork(config, tensors, device, eight_bits)
+            return compiled.CompiledNetwork(config, tensors, weights)
+        return TorchNetwork(config, tensors, device, weights)
     except KeyError as error:
         raise SettingsError(f"The checkpoint {folder} has no tensor {error.args[0]}.") from error
 
