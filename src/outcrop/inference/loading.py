@@ -1,7 +1,7 @@
 """A checkpoint's engine: the fast one where it is a plain Llama, else the general one. Knows no requests."""
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -35,7 +35,7 @@ class Loaded:
     doer: Doer
     models: NamedModels
     limits: Limits
-    prefixes: Prefixes
+    prefixes: Prefixes = field(default_factory=lambda: Prefixes(0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
