@@ -128,6 +128,34 @@ def test_sampling_is_carried_out(free: openai.OpenAI) -> None:
     assert (ended.text, ended.finish_reason) == (whole[: whole.index(stop)], "stop")
 
 
+def test_log_probabilities_are_said_of_every_token_streamed_or_not(free: openai.OpenAI) -> None:
+    asked: dict[str, Any] = {"model": NOVA, "messages": HELLO, "logprobs": True, "top_logprobs": 2, **GREEDY}
+    choice = free.chat.completions.create(**asked).choices[0]
+    assert choice.logprobs is not None and choice.logprobs.content is not None
+    said = b"".join(bytes(token.bytes or ()) for token in choice.logprobs.content)
+    assert said.decode(errors="replace") == choice.message.content
+    for token in choice.logprobs.content:
+        assert [token.logprob, token.token] == [token.top_logprobs[0].logprob, token.top_logprobs[0].token]
+        assert len(token.top_logprobs) == 2
+    streamed = [
+        token
+        for chunk in free.chat.completions.create(stream=True, **asked)
+        for token in ((chunk.choices[0].logprobs and chunk.choices[0].logprobs.content) or ())
+    ]
+    assert streamed == choice.logprobs.content
+
+
+def test_a_completions_log_probabilities_are_four_lists(free: openai.OpenAI) -> None:
+    asked: dict[str, Any] = {"model": TITAN, "prompt": "Once upon a time", "logprobs": 3, **GREEDY}
+    choice = free.completions.create(**asked).choices[0]
+    told = choice.logprobs
+    assert told is not None and told.tokens and told.token_logprobs and told.top_logprobs and told.text_offset
+    assert "".join(told.tokens) == choice.text
+    assert all(max(top, key=lambda token: top[token]) == own for own, top in
+               zip(told.tokens, told.top_logprobs, strict=True))  # fmt: skip
+    assert [choice.text[at:][: len(own)] for own, at in zip(told.tokens, told.text_offset, strict=True)] == told.tokens
+
+
 def test_the_async_client_streams_many_at_once(people: People, free: openai.OpenAI) -> None:
     async def text(client: openai.AsyncOpenAI) -> str:
         stream = await client.chat.completions.create(model=NOVA, messages=HELLO, stream=True, **GREEDY)
@@ -151,7 +179,7 @@ def test_where_bedrock_has_the_dialect_it_is_too(people: People, free: openai.Op
     [
         ({"n": 2}, "n"),
         ({"temperature": 3}, "temperature"),
-        ({"logprobs": True}, "logprobs"),
+        ({"top_logprobs": 2}, "top_logprobs"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
         ({"extra_body": {"invented": 1}}, "invented"),
         ({"messages": [*HELLO, *HELLO]}, None),

@@ -14,6 +14,7 @@ from counts import Counts
 from outcrop.domain.model_units import SHARES, UNITS_FOR_SALE, Capacity, left_over, share_of
 from outcrop.domain.token_bucket import BURST_S
 from outcrop.inference.asking import Sampling
+from outcrop.inference.prefixes import BLOCK, Prefixes
 from outcrop.inference.scheduler import Answer, Limits, Scheduler
 from outcrop.inference.shares import ON_DEMAND, Shares
 
@@ -105,6 +106,27 @@ def test_a_lone_client_is_never_refused_and_has_every_row(buyer: str) -> None:
             assert machine.ask(answer(buyer))
         machine.step()
     assert machine.done_s(buyer) > 0.95 * (machine.now - 2 * LIMITS.rows * WORK_S)
+
+
+def test_what_was_kept_of_a_prompt_is_not_charged() -> None:
+    """The second of two that are alike runs one block less, and no more than that."""
+    machine = sold(alone=1)
+    machine.scheduler = Scheduler(LIMITS, frozenset(), machine.shares, Prefixes(8))
+    charged = []
+    for _ in range(2):
+        before = machine.shares.report()["alone"]
+        asked = answer("alone", output=1)
+        asked.version = "v"
+        machine.ask(asked)
+        machine.step()
+        after = machine.shares.report()["alone"]
+        charged.append((before["left_s"] - after["left_s"], after["input_tokens"] - before["input_tokens"]))
+        machine.now += 1000.0  # the bucket is full again
+    saved = BLOCK * ((PROMPT - 1) // BLOCK)
+    refilled_s = 0.1  # a share of the step's own time comes back while it runs
+    assert charged[0][0] == pytest.approx(CAPACITY.work_s(PROMPT, 1), rel=refilled_s)
+    assert charged[1][0] == pytest.approx(CAPACITY.work_s(PROMPT - saved, 1), rel=refilled_s)
+    assert [tokens for _, tokens in charged] == [PROMPT, PROMPT - saved]
 
 
 def test_who_comes_later_does_not_pay_before_who_waits_for_the_same_account() -> None:

@@ -54,15 +54,19 @@ class Account:
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """An answer that is here. `stamp` is its place in the fair order of its class, at its flow's `weight`."""
+    """An answer that is here. `stamp` is its place in the fair order of its class, at its flow's `weight`.
+
+    `unpaid_reuse`: tokens of its prompt that were known to be kept already when it paid, and were not charged.
+    `done_s`: work of it that its account's pace has seen.
+    """
 
     account: Account
     flow: Hashable
     stamp: float
     weight: int
     paid: bool
+    unpaid_reuse: int = 0
     done_s: float = 0.0
-    """Work of it that its account's pace has seen."""
 
 
 class Shares:
@@ -123,12 +127,14 @@ class Shares:
                 return
             entry.account.ended_at = now
             ran = answer.cached > 0 or answer.output_tokens > 0
-            unused = self.capacity.work_s(0 if ran else len(answer.prompt), _promised_still(answer))
+            not_run = answer.reused - entry.unpaid_reuse if ran else len(answer.prompt)
+            unused = self.capacity.work_s(not_run, _promised_still(answer))
             self._order = fair_order.returned(self._order, entry.flow, unused, entry.weight)
             if entry.paid:
                 entry.account.bucket = token_bucket.returned(entry.account.bucket, unused, now)
             if ran:
-                tokens = Spent(at=now, input_tokens=len(answer.prompt), output_tokens=answer.output_tokens)
+                inputs = len(answer.prompt) - answer.reused
+                tokens = Spent(at=now, input_tokens=inputs, output_tokens=answer.output_tokens)
                 entry.account.spent.append(tokens)
             _forget_old(entry.account, now)
             if all(other.flow != entry.flow for other in self._entries.values()):
@@ -265,7 +271,8 @@ class Shares:
 
     def _done_s(self, answer: Answer) -> float:
         """Work that an answer has had; less than before where it was put back."""
-        return self.capacity.work_s(min(answer.cached, len(answer.prompt)), answer.output_tokens)
+        prompt_tokens = max(0, min(answer.cached, len(answer.prompt)) - answer.reused)
+        return self.capacity.work_s(prompt_tokens, answer.output_tokens)
 
     def _forget_full(self) -> None:
         """Of those that went: whose bucket is full by now comes back as anybody new would."""
@@ -293,6 +300,7 @@ class Shares:
         if after is None:
             return False
         entry.account.bucket = after
+        entry.unpaid_reuse = answer.reused
         return True
 
     def _disturbs_nobody(self, account: Account) -> bool:

@@ -67,10 +67,16 @@ async def _chunks(streamed: Streamed, reply: Reply, includes_usage: bool) -> Asy
     open_usage: dict[str, Any] = {"usage": None} if includes_usage else {}
     for choice in reply.opening():
         yield {**reply.chunk([choice]), **open_usage}
-    async with aclosing(streamed.texts()) as texts:  # type: ignore[type-var]  # async generators close
-        async for text, _ in texts:
-            yield {**reply.chunk([reply.text(text)]), **open_usage}
+    async with aclosing(streamed.pieces()) as pieces:  # type: ignore[type-var]  # async generators close
+        async for piece in pieces:
+            if piece.text or _says(piece.logprobs):
+                yield {**reply.chunk([reply.text(piece.text, piece.logprobs)]), **open_usage}
     assert streamed.answer is not None
     yield {**reply.chunk([reply.ending(streamed.answer)]), **open_usage}
     if includes_usage:
         yield {**reply.chunk([]), "usage": usage(streamed.answer)}
+
+
+def _says(logprobs: Any) -> bool:
+    """Whether they are of any token: the last piece's are of none."""
+    return bool(logprobs and (logprobs.get("content") or logprobs.get("tokens")))

@@ -49,14 +49,19 @@ class Streamed:
 
     async def texts(self) -> AsyncIterator[tuple[str, int]]:
         """Text as it comes, with the count of tokens said so far. Whoever stops early hangs up on the engine."""
+        async with aclosing(self.pieces()) as pieces:  # type: ignore[type-var]  # async generators close
+            async for piece in pieces:
+                if piece.text:
+                    yield piece.text, piece.output_tokens
+
+    async def pieces(self) -> AsyncIterator[Piece]:
+        """The same as it comes from the engine, with log-probabilities where they were asked for."""
         async with aclosing(self._rest) as rest:
             whole, last = self.first.text, self.first
-            if last.text:
-                yield last.text, last.output_tokens
+            yield last
             async for last in rest:
                 whole += last.text
-                if last.text:
-                    yield last.text, last.output_tokens
+                yield last
         if last.finish is None:
             raise ModelStreamErrorException("The model's answer broke off.", originalStatusCode=500)
         self.answer = answer_of(self.ask, whole, last)
