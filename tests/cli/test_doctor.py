@@ -106,3 +106,18 @@ def test_storage_too_small_for_an_adapter_of_a_mapped_checkpoint_is_bad(
     assert "BAD  /dev/shm" in said and f"rank 16 on {large} takes 168 MB" in said and "--shm-size" in said
     (tmp_path / "home" / "models.toml").write_text("[models")
     assert "BAD  the catalogue of models can be read" in run(*asked).out
+
+
+def test_a_mapped_checkpoint_whose_files_are_gone_is_bad(tmp_path: Path, run: Any, free_port: str) -> None:
+    mapped = tmp_path / "mapped"
+    mapped.mkdir()
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (mapped / name).write_text("{}")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "models.toml").write_text(f'[models]\n"own.model" = "{mapped}"\n')
+    asked = ("doctor", "--home", tmp_path / "home", "--port", free_port)
+    assert f"ok   the checkpoint of own.model, {mapped}" in run(*asked).out
+    (mapped / "tokenizer.json").unlink()
+    ended = run(*asked)
+    assert ended.status == 1 and f"BAD  the checkpoint of own.model, {mapped}: tokenizer.json missing" in ended.out
+    assert "outcrop models map own.model FOLDER" in ended.out

@@ -18,7 +18,7 @@ from outcrop.cli.options import find_server, home_option
 from outcrop.config import Settings
 from outcrop.domain.errors import OutcropError, SettingsError
 from outcrop.domain.plan import LoraPlan
-from outcrop.families import Catalogue
+from outcrop.families import Catalogue, lacking_files
 from outcrop.modeling.compiler import found_compiler, libraries_folder
 from outcrop.store.engines import require_sockets_folder
 from outcrop.worker.estimating import shape_of
@@ -44,7 +44,7 @@ class Finding:
 def doctor(home: Path, port: int) -> None:
     """Look at this machine and say what would be in the way."""
     machine = [_python(), *_packages(), _pebble(), _disk(home), _memory(), _memory_folder(home), _compiler()]
-    findings = [*machine, _home(home), _socket(home), _port(home, port)]
+    findings = [*machine, _home(home), *_mapped(home), _socket(home), _port(home, port)]
     for finding in findings:
         click.echo(f"{'ok  ' if finding.good else 'BAD '} {finding.what}")
         if not finding.good:
@@ -81,6 +81,19 @@ def _home(home: Path) -> Finding:
     place = _existing(home)
     good = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
     return Finding(good, f"home {home}", f"make {place} a folder that can be written to, or name another with --home")
+
+
+def _mapped(home: Path) -> Iterator[Finding]:
+    """Every checkpoint that a model id of this home is mapped to."""
+    try:
+        folders = Catalogue.load(Settings(home=home.resolve()).catalogue_file).folders
+    except SettingsError:  # said with the memory that the largest of them would take
+        return
+    for model_id, folder in folders.items():
+        lacking = lacking_files(folder)
+        what = f"the checkpoint of {model_id}, {folder}"
+        mend = f"put its files back, or map another folder: outcrop models map {model_id} FOLDER"
+        yield Finding(lacking is None, what if lacking is None else f"{what}: {lacking}", mend)
 
 
 def _socket(home: Path) -> Finding:
