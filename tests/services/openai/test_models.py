@@ -15,6 +15,7 @@ from outcrop.domain.errors import (
     AccessDeniedException,
     ModelNotReadyException,
     ResourceNotFoundException,
+    ValidationException,
 )
 from outcrop.domain.states import ThroughputStatus
 from outcrop.families.catalogue import PEBBLE
@@ -126,6 +127,13 @@ def test_a_checkpoint_that_is_gone_is_left_out_and_the_others_are_listed(
     assert f"{gone} is not listed" in caplog.text and "config.json and tokenizer.json missing" in caplog.text
     with pytest.raises(ResourceNotFoundException, match="checkpoint gone, which amazon"):
         retrieved(call, NOVA)
+
+
+@pytest.mark.parametrize("region", ["", "banana", "*", "us-east-1a"])
+def test_an_arn_whose_region_is_none_is_invalid_whatever_policies_say(service: Any, region: str) -> None:
+    call = ada(service, allow("bedrock:*"))
+    with pytest.raises(ValidationException, match="The provided model identifier is invalid"):
+        retrieved(call, f"arn:aws:bedrock:{region}::foundation-model/{NOVA}")
 
 
 def test_what_policies_hide_does_not_exist(service: Any) -> None:
