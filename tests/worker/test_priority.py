@@ -40,7 +40,7 @@ def session_nice(pid: int | str) -> str:
 
 
 def shares_by_session() -> bool:
-    """The kernel counts our session. In some containers the file is there and empty: they are shared by control groups."""
+    """The kernel counts our session. In some containers the file is there and empty: control groups share them out."""
     return AUTOGROUP.exists() and bool(AUTOGROUP.read_text().split())
 
 
