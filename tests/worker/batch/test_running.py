@@ -200,6 +200,26 @@ def test_a_file_that_is_replaced_while_it_is_asked_fails_the_job(batch: Any) -> 
     assert job.message == "s3://rocks/in/input.jsonl was replaced after it had been checked: start the job again."
 
 
+def test_what_was_answered_is_put_in_its_place_where_a_disk_refuses_the_rest(batch: Any) -> None:
+    batch.let_list("Customizer")
+    for name, number in (("a", 0), ("b", 1)):
+        batch.scene.put(f"many/{name}.jsonl", jsonl([record(number)]))
+    ground, objects = batch.scene.ground, batch.scene.ground.objects
+    queued = batch.queue("torn", inputDataConfig={"s3InputDataConfig": {"s3Uri": f"s3://{BUCKET}/many/"}})
+    claimed = batch.claim()
+    found = [objects.get(BUCKET, f"many/{name}.jsonl") for name in ("a", "b")]
+    files = [{"key": one.key, "name": one.key.removeprefix("many/"), "etag": one.etag, "records": 1} for one in found]
+    invocation_jobs.set_inputs(ground.database, claimed, files, 2)
+    invocation_jobs.release(ground.database, claimed)
+    torn = found[1].blobs[0].id
+    (ground.settings.objects_folder / torn[:2] / torn).unlink()
+    job = batch.run(batch.claim())
+    assert (job.id, job.status) == (queued.id, InvocationJobStatus.FAILED)
+    assert job.message == "The job could not use its files: No such file or directory."
+    assert [line["recordId"] for line in batch.lines(job, "a.jsonl")] == ["R0"]
+    assert batch.manifest(job)["processedRecordCount"] == job.processed_records == 1
+
+
 def test_answers_lie_under_the_key_that_the_job_names(batch: Any) -> None:
     key = batch.scene.ask("kms", "CreateKey")["KeyMetadata"]
     output = {"s3OutputDataConfig": {"s3Uri": f"s3://{BUCKET}/answers/", "s3EncryptionKeyId": key["KeyId"]}}
