@@ -91,14 +91,18 @@ class RoleAccess:
 
         Raises JobFailure where the role may not read it, where it does not exist, or is not what was `seen` before.
         """
-        self._check("s3:GetObject", _object(place), place, CANNOT_READ)
-        record = self.objects.get(place.bucket, place.key)
+        record = self.find(place)
         if record is None:
             raise _said(CANNOT_READ, place, self._why_missing(place))
         if seen is not None and record.etag != seen.etag:
             raise JobFailure(f"{place.uri} was replaced after it had been checked: start the job again.")
         with self.objects.open(record).as_file() as file:
             yield file, record
+
+    def find(self, place: Place) -> ObjectRecord | None:
+        """The object as it is now, or None. Raises JobFailure where the role may not read it, be it there or not."""
+        self._check("s3:GetObject", _object(place), place, CANNOT_READ)
+        return self.objects.get(place.bucket, place.key)
 
     def below(self, folder: Place) -> Iterator[ObjectRecord]:
         """Every object whose key begins with the folder's, in byte order.
