@@ -28,7 +28,7 @@ class Stopwatch:
 async def ask_whole(call: Call, served: Served, ask: Ask) -> Answer:
     """The whole answer."""
     asked = question(ask, served.engine_model, served.buyer)
-    piece = await reach(call, served.checkpoint, lambda client: client.answer(asked))
+    piece = await reach(call, served, lambda client: client.answer(asked))
     return answer_of(ask, piece.text, piece)
 
 
@@ -73,5 +73,5 @@ async def ask_streamed(call: Call, served: Served, ask: Ask, watch: Stopwatch) -
         except StopAsyncIteration:
             raise ModelErrorException("The engine answered nothing.", originalStatusCode=500) from None
 
-    first, rest = await reach(call, served.checkpoint, begin)
+    first, rest = await reach(call, served, begin)
     return Streamed(ask, first, watch.elapsed_ms(), rest)
