@@ -1,7 +1,7 @@
 """One question, one answer, whole or as a stream, and how long it took. Knows no dialect but the engine's."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -47,7 +47,7 @@ class Streamed:
         """Tokens of the prompt."""
         return self.first.input_tokens
 
-    async def texts(self) -> AsyncIterator[tuple[str, int]]:
+    async def texts(self) -> AsyncGenerator[tuple[str, int], None]:
         """Text as it comes, with the count of tokens said so far. Whoever stops early hangs up on the engine."""
         async with aclosing(self._rest) as rest:
             whole, last = self.first.text, self.first
