@@ -7,7 +7,7 @@ import math
 import secrets
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -167,9 +167,9 @@ class Face:
             told += f"The model units that were bought have room for this request in {wait_s:.1f} s."
             raise HTTPException(429, told, {"retry-after": str(math.ceil(wait_s))})
 
-    async def _whole(self, pieces: AsyncIterator[Progress | Broken], reply: Reply, answer: Answer) -> Response:
+    async def _whole(self, pieces: AsyncGenerator[Progress | Broken, None], reply: Reply, answer: Answer) -> Response:
         texts: list[str] = []
-        async with contextlib.aclosing(pieces) as heard:  # type: ignore[type-var]  # async generators close
+        async with contextlib.aclosing(pieces) as heard:
             async for piece in heard:
                 if isinstance(piece, Broken):
                     return _json(dialect.error(f"The engine failed: {piece.cause}.", "engine_error", 500), 500)
@@ -185,8 +185,10 @@ class Face:
         return dialect.prompt_logprobs(answer.prompt_scores, self._parts.prompts.spelled)
 
 
-async def _events(pieces: AsyncIterator[Progress | Broken], reply: Reply, wants_usage: bool) -> AsyncIterator[bytes]:
-    async with contextlib.aclosing(pieces) as heard:  # type: ignore[type-var]  # async generators close
+async def _events(
+    pieces: AsyncGenerator[Progress | Broken, None], reply: Reply, wants_usage: bool
+) -> AsyncIterator[bytes]:
+    async with contextlib.aclosing(pieces) as heard:
         async for piece in heard:
             if isinstance(piece, Broken):
                 yield dialect.to_event(dialect.error(f"The engine failed: {piece.cause}.", "engine_error", 500))
