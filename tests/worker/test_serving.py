@@ -18,7 +18,7 @@ from outcrop.config import Settings
 from outcrop.domain.checkpoint_digest import digest_of, told
 from outcrop.domain.errors import SettingsError
 from outcrop.families.catalogue import PEBBLE
-from outcrop.store import engines, models
+from outcrop.store import engines, models, refused_models
 from outcrop.store.engines import EngineState
 from outcrop.worker import children
 from outcrop.worker import engines as processes
@@ -138,6 +138,12 @@ def test_throughput_deleted_while_creating_is_forgotten(stage: Stage) -> None:
     assert stage.held() == {"base"}
 
 
+def why(stage: Stage, name: str) -> str | None:
+    """What callers of a model are told while its engine does not take it."""
+    with stage.scene.ground.database.read() as connection:
+        return refused_models.why(connection, stage.model_arn(name)[-12:])
+
+
 def test_a_disabled_key_fails_the_throughput_with_the_true_reason_and_harms_no_other(stage: Stage) -> None:
     stage.provision("good", "plain")
     stage.key("DisableKey")
@@ -145,7 +151,9 @@ def test_a_disabled_key_fails_the_throughput_with_the_true_reason_and_harms_no_o
     failed = stage.settled("pt")
     assert failed["status"] == "Failed"
     assert "its KMS key cannot be used" in failed["failureMessage"] and "is disabled" in failed["failureMessage"]
+    assert why(stage, "locked") == failed["failureMessage"].removeprefix("The model cannot be served: ")
     assert stage.settled("good")["status"] == "InService"
+    assert why(stage, "locked") is None, "nobody needs it any more"
     stage.key("EnableKey")
     for name in ("pt", "good"):
         stage.remove(name)

@@ -5,7 +5,7 @@ Whoever stops listening cancels: leaving the `async for`, or being cancelled one
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from outcrop.inference.asking import Broken, Progress
 from outcrop.inference.engine import Doer, Engine, Said
@@ -40,7 +40,7 @@ class Desk:
         """How many answers somebody listens to."""
         return len(self._listeners)
 
-    async def ask(self, answer: Answer) -> AsyncIterator[Progress | Broken]:
+    async def ask(self, answer: Answer) -> AsyncGenerator[Progress | Broken, None]:
         """Pieces of the answer as they come; the last one has `finish`, or is Broken."""
         pieces: Pieces = asyncio.Queue()
         self._listeners[answer] = pieces

@@ -7,7 +7,7 @@ import math
 import secrets
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -218,8 +218,8 @@ def _logprobs(asked: CompletionAsked | ChatAsked, answer: Answer, spell: Spell) 
     return of_chat(spell, likeliest) if isinstance(asked, ChatAsked) else OfText(spell, likeliest)
 
 
-async def _said_whole(pieces: AsyncIterator[Progress | Broken], reply: Reply, whole: Whole) -> Response:
-    async with contextlib.aclosing(pieces) as heard:  # type: ignore[type-var]  # async generators close
+async def _said_whole(pieces: AsyncGenerator[Progress | Broken, None], reply: Reply, whole: Whole) -> Response:
+    async with contextlib.aclosing(pieces) as heard:
         async for piece in heard:
             if isinstance(piece, Broken):
                 return _json(dialect.error(f"The engine failed: {piece.cause}.", "engine_error", 500), 500)
@@ -245,8 +245,10 @@ class _Stream(StreamingResponse):
             self._ended()
 
 
-async def _events(pieces: AsyncIterator[Progress | Broken], reply: Reply, wants_usage: bool) -> AsyncIterator[bytes]:
-    async with contextlib.aclosing(pieces) as heard:  # type: ignore[type-var]  # async generators close
+async def _events(
+    pieces: AsyncGenerator[Progress | Broken, None], reply: Reply, wants_usage: bool
+) -> AsyncIterator[bytes]:
+    async with contextlib.aclosing(pieces) as heard:
         async for piece in heard:
             if isinstance(piece, Broken):
                 yield dialect.to_event(dialect.error(f"The engine failed: {piece.cause}.", "engine_error", 500))

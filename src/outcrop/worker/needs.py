@@ -38,6 +38,11 @@ class Needs:
         bought = {waiting.desired_model_id or waiting.foundation_model_id for waiting in self.throughput}
         return bought | {waiting.wanted_model_id for waiting in self.deployments}
 
+    @property
+    def models(self) -> set[str]:
+        """Every custom model, on whichever checkpoint."""
+        return {model_id for wanted in self.held.values() for model_id in wanted}
+
     def checkpoint_of(self, model_id: str) -> str | None:
         """Where a custom model, or a foundation model, belongs."""
         holders = (checkpoint for checkpoint, wanted in self.held.items() if model_id in wanted)

@@ -15,7 +15,7 @@ from pathlib import Path
 from outcrop.domain.checkpoint_digest import digest_of
 from outcrop.domain.errors import CheckpointError, Fault, OutcropError, SealBroken, SettingsError
 from outcrop.services.runtime.engine import EngineRefused, EngineSilent
-from outcrop.store import engines
+from outcrop.store import engines, refused_models
 from outcrop.store.engines import EngineState
 from outcrop.store.models import CustomModel
 from outcrop.store.trained_on import other_weights
@@ -58,6 +58,7 @@ class Serving:
             self._feed(engine, self._needs.held.get(engine.checkpoint, {}))
         self._let_go()
         tell(self._ground, self._needs, self.answer)
+        refused_models.tell(self._ground.database, self._refusals.among(self._needs.models))
 
     def answer(self, model_id: str) -> bool | str:
         """For a custom or foundation model. True: it answers. A sentence: it cannot. False: not yet."""

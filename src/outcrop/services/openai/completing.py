@@ -1,7 +1,7 @@
 """Completions and chat completions: the same way to an engine as Converse. Knows no family by name."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -62,12 +62,12 @@ def _reply(call: Call, asked: Asked) -> Reply:
     return kind(id=kind.PREFIX + call.request_id, created=int(call.at.timestamp()), model=asked.model)
 
 
-async def _chunks(streamed: Streamed, reply: Reply, includes_usage: bool) -> AsyncIterator[dict[str, Any]]:
+async def _chunks(streamed: Streamed, reply: Reply, includes_usage: bool) -> AsyncGenerator[dict[str, Any], None]:
     """Text as it comes. Where the usage was asked for, the last chunk says it, and all others that it is still open."""
     open_usage: dict[str, Any] = {"usage": None} if includes_usage else {}
     for choice in reply.opening():
         yield {**reply.chunk([choice]), **open_usage}
-    async with aclosing(streamed.pieces()) as pieces:  # type: ignore[type-var]  # async generators close
+    async with aclosing(streamed.pieces()) as pieces:
         async for piece in pieces:
             if piece.text or _says(piece.logprobs):
                 yield {**reply.chunk([reply.text(piece.text, piece.logprobs)]), **open_usage}

@@ -17,7 +17,7 @@ async def count_tokens(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """The count that the same request's usage would say."""
     served = await find_soon(call, request["modelId"])
     body = counted(_ask(request["input"], served))
-    tokens = await reach(call, served.checkpoint, lambda client: client.count(body))
+    tokens = await reach(call, served, lambda client: client.count(body))
     return {"inputTokens": tokens, "ResponseHeaders": model_header(served)}
 
 
