@@ -71,11 +71,23 @@ async def test_those_turned_away_hear_it_one_after_the_other_and_none_waits_long
         await door.ask()
     assert door.waited[:3] == pytest.approx([0.0, SPACED_S, 2 * SPACED_S])
     assert max(door.waited) == LONGEST_WAIT_S
+    door.now = LONGEST_WAIT_S + HOLDS_S
+    await door.ask()
+    door.waited.clear()
+    await door.ask()
+    assert door.waited == [0.0], "the flood of a moment ago is nobody's debt"
+
+
+async def test_whoever_waits_for_its_turn_keeps_it_when_the_engine_has_refused_again() -> None:
+    door = Door()
+    await door.ask()
+    for _ in range(50):
+        await door.ask()
     door.now = HOLDS_S
     await door.ask()
     door.waited.clear()
     await door.ask()
-    assert door.waited == [LONGEST_WAIT_S], "whoever came before keeps its turn when the engine has refused again"
+    assert door.waited == pytest.approx([50 * SPACED_S - HOLDS_S])
 
 
 async def test_those_turned_away_are_counted_and_the_engines_own_are_not() -> None:

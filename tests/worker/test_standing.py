@@ -12,6 +12,7 @@ from outcrop.inference.asking import Sampling
 from outcrop.inference.scheduler import Answer
 from outcrop.inference.shares import MINUTE_S, ON_DEMAND, Shares
 from outcrop.store import throughput
+from outcrop.store.home import open_home
 from outcrop.store.throughput import Throughput
 from outcrop.worker.ground import open_ground
 from outcrop.worker.priority import Standing
@@ -61,7 +62,9 @@ def test_who_bought_is_served_first_while_answered_and_for_a_minute_after(buyer:
 
 
 def test_a_job_goes_behind_once_units_are_sold_and_comes_back(tmp_path: Path) -> None:
-    ground = open_ground(Settings(home=tmp_path / "home"))
+    settings = Settings(home=tmp_path / "home")
+    open_home(settings).close()
+    ground = open_ground(settings)
     assert standing_of_jobs(ground) is Standing.FREE
     with ground.database.write() as connection:
         throughput.add(connection, BOUGHT)

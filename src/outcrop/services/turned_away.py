@@ -66,9 +66,9 @@ class TurnedAway:
         if refused is None or now >= refused.until:
             return
         self._counts[name] += 1
-        turn = max(now, refused.turn)
+        turn = min(max(now, refused.turn), now + LONGEST_WAIT_S)
         refused.turn = turn + SPACED_S
-        await self._sleep(min(turn - now, LONGEST_WAIT_S))
+        await self._sleep(turn - now)
         raise again(refused.fault)
 
     def _remember(self, name: Name, fault: ThrottlingException) -> None:
