@@ -19,13 +19,16 @@ def bytes_a_place(config: LlamaConfig) -> int:
 
 
 class KeptBlocks:
-    """Per layer, keys and values [places, kv heads, BLOCK, size]. On a CPU, untouched pages stay free."""
+    """Per layer, keys and values [places, kv heads, BLOCK, size].
+
+    Nothing is read that was not written; on a CPU, memory that was never written is not taken.
+    """
 
     def __init__(self, config: LlamaConfig, places: int, device: torch.device) -> None:
         shape = (places, config.key_value_heads, BLOCK, config.head_size)
         self._device = device
-        self._keys = [torch.zeros(shape, device=device) for _ in range(config.layers)]
-        self._values = [torch.zeros(shape, device=device) for _ in range(config.layers)]
+        self._keys = [torch.empty(shape, device=device) for _ in range(config.layers)]
+        self._values = [torch.empty(shape, device=device) for _ in range(config.layers)]
 
     def fill(self, cache: Cache, fills: Sequence[Fill]) -> None:
         """Let rows begin with what is kept."""
