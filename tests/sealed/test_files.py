@@ -69,7 +69,9 @@ def test_writing_in_crumbs_is_writing_at_once(tmp_path: Path) -> None:
     assert read_all(tmp_path / "file") == PATTERN[: PIECE_BYTES + 5_000]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(start=st.integers(0, len(PATTERN) + 10), length=st.integers(0, 200_000))
 def test_any_range_is_the_range_of_the_plain_bytes(long_file: Path, start: int, length: int) -> None:
     with SealedReader(long_file, KEY, CONTEXT) as reader:
@@ -106,7 +108,9 @@ def test_a_file_with_something_added_is_refused(tmp_path: Path) -> None:
             read_all(tmp_path / "more")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_a_flipped_bit_anywhere_is_refused(tmp_path: Path, data: st.DataObject) -> None:
     whole = bytearray(seal(tmp_path / "file", PATTERN[:3000]).read_bytes())

@@ -93,7 +93,9 @@ BODIES = st.one_of(
     ),
 )
 SERVICES = st.sampled_from(["bedrock", "s3", "iam", "sts", "kms", "ec2"])
-QUIET = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 Make = Callable[..., Any]
 
 

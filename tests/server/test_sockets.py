@@ -283,7 +283,9 @@ WORDS = st.sampled_from(
 
 
 @given(st.lists(st.one_of(WORDS, st.binary(max_size=20)), max_size=14).map(b"".join))
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_no_bytes_give_a_500_or_hang(outcrop: Running, sent: bytes) -> None:
     said = talk(outcrop, sent)
     assert not any(line.startswith(b"HTTP/1.1 5") for line in said.split(b"\r\n")), said

@@ -42,7 +42,9 @@ def nobody(_connection: sa.Connection) -> set[str]:
     return set()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(key=st.text(min_size=1, max_size=100), body=st.binary(max_size=100))
 def test_any_key_and_any_bytes_come_back(objects: Objects, key: str, body: bytes) -> None:
     try:

@@ -29,7 +29,11 @@ RECORDS = 6
 OWN_TOKENS = VOCABULARY // RECORDS
 
 TOKENS = st.lists(st.integers(0, VOCABULARY - 1), min_size=FEWEST, max_size=MOST)
-examples = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+examples = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 @dataclass(frozen=True)

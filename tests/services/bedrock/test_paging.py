@@ -16,7 +16,7 @@ from outcrop.store import jobs
 from outcrop.store.database import to_microseconds
 
 LISTS = ("ListCustomModels", "ListModelCustomizationJobs", "ListProvisionedModelThroughputs")
-SHARED = [HealthCheck.function_scoped_fixture]
+SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=SHARED)
