@@ -10,9 +10,17 @@ from outcrop.domain.errors import Fault
 from outcrop.sealed import contexts, open_bytes, seal_bytes
 from outcrop.store.identities.random_secrets import SECRET_CHARACTERS, new_key_id, new_secret
 from outcrop.store.identities.tables import ACCESS_KEYS
+from outcrop.store.identities.user_keys import UserKeys
 
 ROOT = ""  # the user name of the account's root
 KEYS_PER_USER = 2
+_KEYS = UserKeys(
+    table=ACCESS_KEYS,
+    id_column="access_key_id",
+    kind="Access Key",
+    quota="AccessKeysPerUser",
+    at_most=KEYS_PER_USER,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +35,7 @@ class AccessKey:
 
 def add_access_key(connection: sa.Connection, master_key: bytes, user_name: str, now: datetime) -> tuple[str, str]:
     """A new access key (id, secret) of a user, or of the root."""
-    if len(access_keys(connection, user_name)) >= KEYS_PER_USER:
-        raise Fault("LimitExceeded", f"Cannot exceed quota for AccessKeysPerUser: {KEYS_PER_USER}")
+    _KEYS.require_room(connection, user_name)
     access_key_id, secret = new_key_id("AKIA"), new_secret(SECRET_CHARACTERS)
     connection.execute(
         sa.insert(ACCESS_KEYS).values(
@@ -51,24 +58,20 @@ def access_keys(connection: sa.Connection, user_name: str) -> list[AccessKey]:
 
 def access_key(connection: sa.Connection, user_name: str, access_key_id: str) -> AccessKey:
     """One access key of a user, or NoSuchEntity."""
-    found = next((key for key in access_keys(connection, user_name) if key.access_key_id == access_key_id), None)
-    if found is None:
-        raise Fault("NoSuchEntity", f"The Access Key with id {access_key_id} cannot be found.")
-    return found
+    return _KEYS.one_of(access_keys(connection, user_name), access_key_id)
 
 
 def set_access_key_status(connection: sa.Connection, key: AccessKey, active: bool) -> None:
     """Activate or deactivate a key; the root keeps one active key."""
     if not active:
         _keep_a_root_key(connection, key)
-    query = sa.update(ACCESS_KEYS).where(ACCESS_KEYS.c.access_key_id == key.access_key_id)
-    connection.execute(query.values(active=active))
+    _KEYS.set_active(connection, key.access_key_id, active)
 
 
 def delete_access_key(connection: sa.Connection, key: AccessKey) -> None:
     """Forget a key; the root keeps one active key."""
     _keep_a_root_key(connection, key)
-    connection.execute(sa.delete(ACCESS_KEYS).where(ACCESS_KEYS.c.access_key_id == key.access_key_id))
+    _KEYS.delete(connection, key.access_key_id)
 
 
 def open_secret(connection: sa.Connection, master_key: bytes, access_key_id: str) -> str:

@@ -12,16 +12,23 @@ import sqlalchemy as sa
 
 from outcrop.domain import api_key
 from outcrop.domain import arn as arns
-from outcrop.domain.errors import Fault
 from outcrop.store.database import Database
 from outcrop.store.identities.credentials import believed
 from outcrop.store.identities.entities import Entity, Kind, find
 from outcrop.store.identities.random_secrets import new_key_id, new_secret
 from outcrop.store.identities.tables import API_KEYS
+from outcrop.store.identities.user_keys import UserKeys
 
 API_KEYS_PER_USER = 2
 SECRET_CHARACTERS = 44
 _SUFFIX_BYTES = 4
+_KEYS = UserKeys(
+    table=API_KEYS,
+    id_column="id",
+    kind="Service Specific Credential",
+    quota="ServiceSpecificCredentialsPerUser",
+    at_most=API_KEYS_PER_USER,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +56,7 @@ class BearerCredential:
 
 def add_api_key(connection: sa.Connection, user: Entity, now: datetime, days: int | None) -> tuple[ApiKey, str]:
     """A new key of a user, and its text, which is nowhere kept. `days`: how long it lives, None for ever."""
-    if len(api_keys(connection, user.name)) >= API_KEYS_PER_USER:
-        raise Fault("LimitExceeded", f"Cannot exceed quota for ServiceSpecificCredentialsPerUser: {API_KEYS_PER_USER}")
+    _KEYS.require_room(connection, user.name)
     made = ApiKey(
         id=new_key_id("ACCA"),
         user_name=user.name,
@@ -75,20 +81,17 @@ def api_keys(connection: sa.Connection, user_name: str | None) -> list[ApiKey]:
 
 def get_api_key(connection: sa.Connection, user_name: str, key_id: str) -> ApiKey:
     """One key of a user, or NoSuchEntity."""
-    found = next((key for key in api_keys(connection, user_name) if key.id == key_id), None)
-    if found is None:
-        raise Fault("NoSuchEntity", f"The Service Specific Credential with id {key_id} cannot be found.")
-    return found
+    return _KEYS.one_of(api_keys(connection, user_name), key_id)
 
 
 def set_api_key_status(connection: sa.Connection, key: ApiKey, active: bool) -> None:
     """Activate or deactivate a key."""
-    connection.execute(sa.update(API_KEYS).where(API_KEYS.c.id == key.id).values(active=active))
+    _KEYS.set_active(connection, key.id, active)
 
 
 def delete_api_key(connection: sa.Connection, key: ApiKey) -> None:
     """Forget a key."""
-    connection.execute(sa.delete(API_KEYS).where(API_KEYS.c.id == key.id))
+    _KEYS.delete(connection, key.id)
 
 
 def find_api_key(database: Database, alias: str, now: datetime) -> BearerCredential | None:
