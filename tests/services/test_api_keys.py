@@ -89,6 +89,17 @@ def test_a_denied_model_cannot_be_reached_under_another_name(service: Service) -
     authorize_operation(call, "InvokeModel", {"modelId": "amazon.nova-lite-v1:0"})
 
 
+def test_a_model_may_be_allowed_through_its_inference_profile_alone(service: Service) -> None:
+    through = {"Condition": {"ArnLike": {"bedrock:InferenceProfileArn": "arn:aws:bedrock:*:*:inference-profile/us.*"}}}
+    profiles = statement("bedrock:InvokeModel", resource="arn:aws:bedrock:*:*:inference-profile/*")
+    models = statement("bedrock:InvokeModel", resource="arn:aws:bedrock:*::foundation-model/*", **through)
+    call = ada(service, statement(SAYING), profiles, models)
+    authorize_operation(call, "InvokeModel", {"modelId": f"us.{NOVA}"})
+    assert may_invoke(permissions_of(call), call, f"us.{NOVA}")
+    for other in (NOVA, f"eu.{NOVA}"):
+        assert NOVA_ARN in denied(call, "InvokeModel", modelId=other)
+
+
 def test_a_change_of_policies_counts_at_once(service: Service) -> None:
     call = ada(service, statement("bedrock:*"))
     authorize_operation(call, "InvokeModel", {"modelId": NOVA})

@@ -14,6 +14,7 @@ from outcrop.services.runtime.resources import invoked_resources
 
 INVOKE, INVOKE_STREAMED = "bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"
 _CALL = "bedrock:CallWithBearerToken"
+_PROFILE = "bedrock:InferenceProfileArn"
 _INVOCATIONS = {
     "InvokeModel": (INVOKE,),
     "Converse": (INVOKE,),
@@ -36,15 +37,22 @@ def permissions_of(call: Call) -> Permissions:
 def authorize_invocation(call: Call, model_identifier: str, *actions: str) -> None:
     """Raises AccessDeniedException where policies keep the caller from this model. Blocks."""
     permissions = permissions_of(call)
-    for resource in invoked_resources(call, model_identifier):
+    for resource, facts in _invoked(call, model_identifier):
         for action in actions:
-            permissions.require(action, resource)
+            permissions.require(action, resource, **facts)
 
 
 def may_invoke(permissions: Permissions, call: Call, model_identifier: str) -> bool:
     """Whether policies let the caller invoke a model with an API key. Blocks."""
-    resources = invoked_resources(call, model_identifier)
-    return permissions.allow(_CALL, "*") and all(permissions.allow(INVOKE, resource) for resource in resources)
+    invoked = _invoked(call, model_identifier)
+    return permissions.allow(_CALL, "*") and all(permissions.allow(INVOKE, one, **facts) for one, facts in invoked)
+
+
+def _invoked(call: Call, model_identifier: str) -> list[tuple[str, dict[str, str]]]:
+    """The resources, each with what conditions may ask of it: of a model, through which profile it is invoked."""
+    *profiles, model = invoked_resources(call, model_identifier)
+    through = {_PROFILE: profiles[0]} if profiles else {}
+    return [*((profile, {}) for profile in profiles), (model, through)]
 
 
 def authorize_operation(call: Call, operation: str, params: dict[str, Any]) -> None:

@@ -35,9 +35,9 @@ class Permissions:
             "bedrock:BearerTokenType": API_KEY_KIND,
         }
 
-    def allow(self, action: str, resource: str) -> bool:
+    def allow(self, action: str, resource: str, **also: str) -> bool:
         """May the caller? Blocks, as `require` does: a resource's tags are read anew."""
-        return self._decide(action, resource).allowed
+        return self._decide(action, resource, **also).allowed
 
     def require(self, action: str, resource: str, **also: str) -> None:
         """Raises AccessDeniedException, with the reason, where the caller may not."""
