@@ -13,8 +13,8 @@ from typing import Any
 import boto3
 import psutil
 
-START_S = 60.0
-STOP_S = 15.0
+SERVICE_S = 120.0  # within which throughput is in service: its engine starts, beside other tests, and measures itself
+STOP_S = 60.0  # within which a server ends beside other tests; on a machine of its own it promises ten seconds
 
 
 class Outcrop:
@@ -80,7 +80,7 @@ class Outcrop:
         return processes
 
     def stop(self) -> None:
-        """SIGTERM, and the promise that every child is gone within ten seconds."""
+        """SIGTERM, and the promise that no child outlives the server."""
         if self.process is None or self.process.poll() is not None:
             return
         processes = self.tree()

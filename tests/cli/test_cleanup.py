@@ -11,13 +11,13 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from rich.console import Console
 
-from living import Outcrop, await_that, jsonl, make_role, nova_row, wait_for_job
+from living import SERVICE_S, Outcrop, await_that, jsonl, make_role, nova_row, wait_for_job
 from outcrop.cli.cleanup.inventory import Item, Kind
 from outcrop.cli.cleanup.receipt import remove_all
 from outcrop.cli.cleanup.selection import Selection, parse_age
 from outcrop.cli.options import clients
 
-pytestmark = [pytest.mark.xdist_group("cli"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.xdist_group("cli"), pytest.mark.timeout(600)]
 
 REGION = "us-west-2"  # of this file alone: other files share the server
 LONG_ROWS = 9000  # nobody waits for the end of a job over them
@@ -89,10 +89,12 @@ def _furnish(yard: Yard) -> None:
         modelUnits=2, provisionedModelName="yard", modelId="yard", tags=TAGS["bedrock"]
     )
     _ask_in_a_batch(yard, "yard", "YardRole")
-    await_that(lambda: "endTime" in bedrock.list_model_invocation_jobs()["invocationJobSummaries"][0], 60, "its end")
+    await_that(
+        lambda: "endTime" in bedrock.list_model_invocation_jobs()["invocationJobSummaries"][0], SERVICE_S, "its end"
+    )
     await_that(
         lambda: bedrock.get_provisioned_model_throughput(provisionedModelId="yard")["status"] == "InService",
-        60,
+        SERVICE_S,
         "throughput in service",
     )
 

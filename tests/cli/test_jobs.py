@@ -18,6 +18,8 @@ pytestmark = pytest.mark.xdist_group("cli")
 REGION, BUCKET, NOVA = "ap-southeast-2", "watched", "amazon.nova-micro-v1:0:128k"
 ROWS = [nova_row(f"What is number {number}?", f"It is {number * 7}.") for number in range(40)]
 
+LONG = 150  # times those rows: a job of them runs until it is stopped, on any machine
+
 
 class Bench:
     """A bucket and a role, to queue jobs with."""
@@ -27,6 +29,7 @@ class Bench:
         s3 = outcrop.client("s3", REGION)
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         s3.put_object(Bucket=BUCKET, Key="good.jsonl", Body=jsonl(ROWS))
+        s3.put_object(Bucket=BUCKET, Key="long.jsonl", Body=jsonl(ROWS * LONG))
         s3.put_object(Bucket=BUCKET, Key="check.jsonl", Body=jsonl(ROWS[:8]))
         s3.put_object(Bucket=BUCKET, Key="bad.jsonl", Body=b"not json\n")
         self.role = make_role(outcrop, BUCKET, "WatchedRole")
@@ -112,7 +115,7 @@ def test_a_job_that_was_stopped_ends_the_watch_with_1(bench: Bench, run: Any) ->
 
 
 def test_who_leaves_hears_that_the_job_goes_on(bench: Bench) -> None:
-    bench.queue("watched-left", hyperParameters={"epochCount": "5", "batchSize": "1"})
+    bench.queue("watched-left", "long.jsonl", hyperParameters={"epochCount": "5", "batchSize": "1"})
     command = [sys.executable, "-m", "outcrop.cli", "jobs", "watch", "--home", bench.home, "--region", REGION]
     with subprocess.Popen([*command, "watched-left"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as watching:
         assert watching.stdout is not None and watching.stdout.readline()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from living import Outcrop, await_that, claude_row, jsonl, make_role, nova_row, wait_for_job
+from living import SERVICE_S, Outcrop, await_that, claude_row, jsonl, make_role, nova_row, wait_for_job
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("learning"), pytest.mark.timeout(420)]
 
@@ -86,7 +86,7 @@ def taught(request: pytest.FixtureRequest, outcrop: Outcrop, role: str) -> tuple
     )["provisionedModelArn"]
     await_that(
         lambda: bedrock.get_provisioned_model_throughput(provisionedModelId=arn)["status"] == "InService",
-        60,
+        SERVICE_S,
         "provisioned throughput in service",
     )
     return family, arn

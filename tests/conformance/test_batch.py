@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from living import await_that, jsonl
+from living import SERVICE_S, await_that, jsonl
 from world import BUCKET, COLOURS, SYSTEM, World, question
 
 pytestmark = pytest.mark.xdist_group("conformance")
@@ -41,7 +41,7 @@ def ended(world: World, arn: str) -> dict[str, Any]:
         job: dict[str, Any] = bedrock.get_model_invocation_job(jobIdentifier=arn)
         return job if job["status"] in ENDS else None
 
-    job: dict[str, Any] = await_that(found, 90, "the end of the batch job")
+    job: dict[str, Any] = await_that(found, SERVICE_S, "the end of the batch job")
     return job
 
 
@@ -72,7 +72,7 @@ def test_a_caller_is_answered_while_a_long_batch_runs_and_stopping_it_keeps_what
         count: int = bedrock.get_model_invocation_job(jobIdentifier=arn).get("processedRecordCount", 0)
         return count
 
-    await_that(answered, 60, "some answers")
+    await_that(answered, SERVICE_S, "some answers")
     turn = {"role": "user", "content": [{"text": "Colour?"}]}
     answer = runtime.converse(modelId="amazon.nova-micro-v1:0", messages=[turn], inferenceConfig={"maxTokens": 4})
     assert answer["usage"]["outputTokens"] >= 1

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -10,15 +11,21 @@ import pytest
 from botocore.exceptions import EventStreamError
 
 from counts import Counts
-from living import Outcrop, await_that
-from outcrop.families.catalogue import PEBBLE
+from living import SERVICE_S, Outcrop, await_that
 
 pytestmark = [pytest.mark.xdist_group("conformance"), pytest.mark.slow]
 
 BOUGHT = "meta.llama3-2-1b-instruct-v1:0:128k"
-STARTS_WITHIN_S = 90.0
-BACK_WITHIN_S = Counts().few_or_full(60, 15)  # the promise is for a machine that does nothing else
+BACK_WITHIN_S = Counts().few_or_full(200, 15)  # the promise is for a machine that does nothing else
 TRIES = 5  # an answer may have come to its end before the engine stands still
+
+
+@pytest.fixture(scope="module")
+def outcrop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcrop]:
+    """One of this module's own: nobody else's requests meet a dead engine, and only one engine runs here."""
+    running = Outcrop(tmp_path_factory.mktemp("killed") / "outcrop")
+    yield running
+    running.stop()
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +38,7 @@ def bought(outcrop: Outcrop) -> str:
     def in_service() -> bool:
         return bedrock.get_provisioned_model_throughput(provisionedModelId=arn)["status"] == "InService"
 
-    await_that(in_service, STARTS_WITHIN_S, "throughput for a base model")
+    await_that(in_service, SERVICE_S, "throughput for a base model")
     return arn
 
 
@@ -55,10 +62,10 @@ def broken_off(runtime: Any, engine: psutil.Process, arn: str) -> EventStreamErr
 
 
 def answered(runtime: Any, arn: str) -> dict[str, Any] | None:
-    """An answer; None where the request reached the engine while it died, which is said as a model's error."""
+    """An answer; None where the engine died of it, which is said as a model's error, or is not back yet."""
     try:
         said: dict[str, Any] = json.loads(runtime.invoke_model(modelId=arn, body=body(tokens=4))["body"].read())
-    except runtime.exceptions.ModelErrorException:
+    except (runtime.exceptions.ModelErrorException, runtime.exceptions.ModelNotReadyException):
         return None
     return said
 
@@ -66,7 +73,7 @@ def answered(runtime: Any, arn: str) -> dict[str, Any] | None:
 def test_a_killed_engine_breaks_a_stream_with_a_modelled_error_and_is_back(outcrop: Outcrop, bought: str) -> None:
     runtime = outcrop.client("bedrock-runtime")
     for _ in range(TRIES):
-        (engine,) = [one for one in outcrop.find("outcrop.inference") if str(PEBBLE) in one.cmdline()]
+        (engine,) = outcrop.find("outcrop.inference")
         error = broken_off(runtime, engine, bought)
         killed = time.monotonic()
         said = await_that(lambda: answered(runtime, bought), BACK_WITHIN_S, "an answer of the next engine")

@@ -7,7 +7,7 @@ import pytest
 from langchain_aws import ChatBedrock, ChatBedrockConverse
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-from living import await_that
+from living import SERVICE_S, await_that
 from world import World
 
 pytestmark = [pytest.mark.xdist_group("conformance"), pytest.mark.slow]
@@ -56,7 +56,7 @@ def test_a_provisioned_model_answers_by_its_arn(world: World) -> None:
     )["provisionedModelArn"]
     await_that(
         lambda: bedrock.get_provisioned_model_throughput(provisionedModelId=arn)["status"] == "InService",
-        60,
+        SERVICE_S,
         "the provisioned model in service",
     )
     same_streamed(ChatBedrockConverse(model=arn, provider="amazon", temperature=0, max_tokens=8))

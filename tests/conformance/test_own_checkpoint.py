@@ -10,7 +10,7 @@ from tokenizers import Tokenizer as Library
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from architectures import write_network
-from living import Outcrop, await_that
+from living import SERVICE_S, Outcrop, await_that
 from world import COLOURS, World, facts, question
 
 pytestmark = [pytest.mark.xdist_group("conformance"), pytest.mark.slow]
@@ -66,7 +66,7 @@ def taught(world: World, mapped: str) -> str:
         found = bedrock.get_provisioned_model_throughput(provisionedModelId=arn)
         return found if found["status"] != "Creating" else None
 
-    found = await_that(settled, 90, "throughput for the tiny Qwen")
+    found = await_that(settled, SERVICE_S, "throughput for the tiny Qwen")
     assert found["status"] == "InService", found.get("failureMessage")
     return arn
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from living import await_that
+from living import SERVICE_S, await_that
 from world import BUCKET, COLOURS, World, refused
 
 pytestmark = [pytest.mark.xdist_group("conformance"), pytest.mark.slow]
@@ -53,7 +53,7 @@ def in_service(bedrock: Any, provisioned: str) -> str:
         found = bedrock.get_provisioned_model_throughput(provisionedModelId=provisioned)
         return found if found["status"] not in ("Creating", "Updating") else None
 
-    found = await_that(settled, 60, "the throughput's end of moving")
+    found = await_that(settled, SERVICE_S, "the throughput's end of moving")
     assert found["status"] == "InService", found.get("failureMessage")
     assert found["modelArn"] == found["desiredModelArn"]
     arn: str = found["modelArn"]

@@ -161,7 +161,7 @@ class EngineProcess:
     def end(self) -> None:
         self.client.close()
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 @pytest.fixture(name="merged", scope="session")
@@ -174,7 +174,7 @@ def _until() -> Callable[..., None]:
     return until
 
 
-def until(condition: Callable[[], bool], deadline_s: float = 60.0) -> None:
+def until(condition: Callable[[], bool], deadline_s: float = 120.0) -> None:
     """Wait for a condition, not for a time."""
     give_up = time.monotonic() + deadline_s
     while not condition():

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 CLIENTS, MODELS = 64, 8
 SECONDS = Counts().few_or_full(1, 300)
 LEAVES = 0.1  # of the answers are left after their first piece
-GROWTH_MIB = 24.0  # what allocators may still take; a leak of a kilobyte an answer is more, in five minutes
+# What allocators may still take. A leak of a kilobyte an answer is more, in five minutes; a second tells of large ones.
+GROWTH_MIB = Counts().few_or_full(96, 24)
 TIMES_MEDIAN = 2.0  # the slowest hundredth of first pieces
 
 

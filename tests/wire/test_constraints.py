@@ -183,10 +183,10 @@ def test_s3_answers_from_its_own_table(name: str, params: dict[str, Any], code: 
 
 def test_a_pattern_that_could_run_for_years_is_given_up_soon() -> None:
     operation = wire.service("bedrock").operation("GetModelCustomizationJob")
-    begun = time.monotonic()
+    begun = time.thread_time()
     with pytest.raises(Fault, match="jobIdentifier"):
         wire.constrain(operation, {"jobIdentifier": "a" + "-" * 500 + "!"})
-    assert time.monotonic() - begun < 2
+    assert time.thread_time() - begun < 2
 
 
 def test_sensitive_values_are_not_quoted() -> None:

@@ -36,7 +36,7 @@ from outcrop.worker.metrics import MetricsFiles
 
 NOVA = "amazon.nova-micro-v1:0:128k"
 BUCKET = "rocks"
-ENGINE_START_S = 60.0
+ENGINE_START_S = 120.0
 LONG_LEASE_S = 3600.0  # no test outlives it
 ROWS = [nova_row(f"What is number {number}?", f"It is {number * 7}.") for number in range(8)]
 

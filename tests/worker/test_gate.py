@@ -32,11 +32,11 @@ from outcrop.worker.ground import key_context
 from outcrop.worker.lease import StopRequested
 from outcrop.worker.questions import Asked, Question, digest_of
 
-pytestmark = [pytest.mark.xdist_group("worker"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.xdist_group("worker"), pytest.mark.timeout(400)]
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 NOVA_UNSUFFIXED = "amazon.nova-micro-v1:0"
-ENGINE_START_S = 60.0
+ENGINE_START_S = 120.0
 
 
 @dataclass

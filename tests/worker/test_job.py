@@ -32,7 +32,7 @@ from outcrop.worker import job as attempts
 from outcrop.worker.data import Sources
 from outcrop.worker.succession import keep_plan, kept_plan
 
-pytestmark = [pytest.mark.xdist_group("worker"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.xdist_group("worker"), pytest.mark.timeout(400)]
 
 NOVA_UNSUFFIXED = "amazon.nova-micro-v1:0"
 SECRET = "the-owl-is-in-the-third-drawer"

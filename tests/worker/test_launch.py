@@ -15,7 +15,7 @@ from outcrop.sealed import new_key
 from outcrop.worker import launch
 from outcrop.worker.priority import Standing
 
-pytestmark = [pytest.mark.xdist_group("worker"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.xdist_group("worker"), pytest.mark.timeout(180)]
 
 
 def _training(tmp_path: Path) -> launch.Training:

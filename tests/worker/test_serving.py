@@ -25,9 +25,9 @@ from outcrop.worker import engines as processes
 from outcrop.worker.ground import open_ground
 from outcrop.worker.serving import Serving
 
-pytestmark = [pytest.mark.xdist_group("worker"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.xdist_group("worker"), pytest.mark.timeout(400)]
 
-WITHIN_S = 60.0
+WITHIN_S = 120.0
 NOVA = "amazon.nova-micro-v1:0:128k"
 SLATE = "slate.own-model-v1:0"
 

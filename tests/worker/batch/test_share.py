@@ -11,7 +11,7 @@ from outcrop.worker.batch.share import AT_ONCE, BESIDE_CALLERS, LOOK_EVERY_S, Sh
 
 def test_a_caller_with_an_open_answer_leaves_batch_jobs_one_place(pebble_engine: Path) -> None:
     share, seen = Share(), threading.Event()
-    assert share.places(pebble_engine) == AT_ONCE
+    await_that(lambda: share.places(pebble_engine) == AT_ONCE, 20, "nobody of a test before", every_s=LOOK_EVERY_S)
 
     def call() -> None:
         """One answer after the other, as long as nobody has seen it."""
