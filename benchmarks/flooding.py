@@ -12,7 +12,7 @@ import selectors
 import socket
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
@@ -45,7 +45,8 @@ class Connection:
         head, found, body = bytes(self.came).partition(HEAD_END)
         if not found:
             return None
-        headers = dict(line.lower().partition(b": ")[::2] for line in head.split(b"\r\n")[1:])
+        named = [line.partition(b": ") for line in head.split(b"\r\n")[1:]]
+        headers = {name.lower(): value for name, _, value in named}
         if len(body) < int(headers[LENGTH]):
             return None
         self.came.clear()
@@ -60,7 +61,7 @@ class Flood:
         self._url = f"{self._variables['AWS_ENDPOINT_URL']}/model/{quote(model, safe='')}/converse"
         self._bodies = bodies
         self._selector = selectors.DefaultSelector()
-        self._free = [self._connected() for _ in range(CONNECTIONS)]
+        self._free = deque(self._connected() for _ in range(CONNECTIONS))
         self._signed_at = float("-inf")
         self.outcomes: Counter[str] = Counter()
 
@@ -84,7 +85,7 @@ class Flood:
         if time.monotonic() - self._signed_at > SIGNED_FOR_S:
             self._signed = cycle([self._sign(body) for body in self._bodies])
             self._signed_at = time.monotonic()
-        connection = self._free.pop()
+        connection = self._free.popleft()  # the longest free: none is idle for so long that the server closes it
         connection.socket.sendall(next(self._signed))
         self._selector.register(connection.socket, selectors.EVENT_READ, connection)
 

@@ -9,7 +9,7 @@ Whoever was not sold anything is of one account, which has the shares that are l
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -247,15 +247,13 @@ class Shares:
                 account.pace = token_bucket.spent(account.pace, max(0.0, done_s - entry.done_s), now)
             entry.done_s = done_s
 
-    def _leave_alone(self, entries: Iterable[Entry]) -> None:
+    def _leave_alone(self, entries: Collection[Entry]) -> None:
         """All that is here is of one account: no pace; pieces where somebody may be back who would wait for a step."""
-        now = self._clock()
-        for entry in entries:
-            entry.account.pace = None
-            entry.account.in_pieces = _wants_more(entry, now) and any(
-                other is not entry.account and now - other.ended_at < BACK_WITHIN_S and not _was_refused(other, now)
-                for other in (self._on_demand, *self._sold.values())
-            )
+        for account in {id(entry.account): entry.account for entry in entries}.values():
+            now, others = self._clock(), (self._on_demand, *self._sold.values())
+            back = any(other is not account and now - other.ended_at < BACK_WITHIN_S for other in others)
+            account.pace = None
+            account.in_pieces = back and any(_wants_more(entry, now) for entry in entries)
 
     def _piece_of(self, pending: int) -> int:
         """Of what is left of a step for those whose prompts run in pieces. An answer's own token is always had."""
