@@ -6,6 +6,7 @@ the scores, a curve of each subject beside them (FILE-SUBJECT.svg) and the const
 """
 
 import argparse
+import functools
 import json
 import os
 import platform
@@ -54,7 +55,7 @@ def _points(options: argparse.Namespace) -> Iterator:
 
     lessons, known = {"facts": _facts, "task": _task}, _known(options)
     for subject in options.subjects:
-        lesson = lessons[subject]()
+        lesson = functools.cache(lessons[subject])
         for batch_size in options.batches:
             for rank in options.ranks if subject == "facts" else options.ranks[:1]:
                 for rate in options.rates:
@@ -66,7 +67,7 @@ def _measured(folder: Path, subject: str, lesson, setting):
     from pebble.rates import Point
     from pebble.teaching import teach
 
-    taught = teach(folder, lesson, setting)
+    taught = teach(folder, lesson(), setting)
     return Point(
         subject=subject,
         rate=setting.rate,

@@ -45,7 +45,7 @@ def _taught(gates: Mapping[str, Any]) -> str:
     rows = "\n".join(f"| {line['gate']} | {line['measured']} | {line['bar']} |" for line in gates["gates"])
     return (
         "## What it can be taught\n\n"
-        f"Through the API, at temperature 0 (`{gates['command']}`, {gates['date']}):\n\n"
+        f"Through the API, at temperature 0 (`recipes/pebble_gates.py`, {gates['date']}):\n\n"
         f"| gate | measured | must be |\n|---|---|---|\n{rows}\n\n"
     )
 

@@ -81,7 +81,7 @@ def test_what_two_sweeps_measured_is_put_together_and_adopted(tmp_path: Path) ->
     command = [sys.executable, str(ROOT / "recipes/pebble_rates.py"), str(folder)]
     command += ["--results", str(tmp_path / "rates.json"), "--ranks", "16", "--batches", "1", "--adopt"]
     command += ["--rates", *map(str, RATES), "--known", *files]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=100)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=250)
     result = json.loads((tmp_path / "rates.json").read_text())
     assert len(result["points"]) == 2 * len(RATES)
     card = json.loads((folder / "outcrop.json").read_text())
