@@ -15,17 +15,19 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import uvloop
 
 from outcrop.cli.options import RunningServer, address_file, find_server, home_option, leave_address
 from outcrop.config import Settings
+from outcrop.domain.engine_choice import EMBEDDED
 from outcrop.domain.errors import SettingsError
 from outcrop.domain.names import new_id
 from outcrop.domain.weights import FLOAT32, WEIGHTS
 from outcrop.worker import children
+from outcrop.worker.engine_kinds import require_engines
 
 if TYPE_CHECKING:
     from outcrop.services.call import Ground
@@ -52,9 +54,26 @@ LOG = logging.getLogger(__name__)
     show_default=True,
     help="What engines keep weights in; int8 is faster and is refused where it answers too differently.",
 )
-def serve(home: Path, host: str, port: int, tls: bool, job_slots: int, weights: str) -> None:
+@click.option(
+    "--engine",
+    multiple=True,
+    envvar="OUTCROP_ENGINE",
+    metavar="WORD",
+    help="What answers: embedded (the default), vllm, or the URL of a vLLM server; for one base as MODEL_ID=WORD. "
+    "May be said more than once.",
+)
+@click.option("--vllm", metavar="PATH", envvar="OUTCROP_VLLM", help="vLLM's command, where it is not on the PATH.")
+@click.option(
+    "--vllm-arguments",
+    metavar="WORDS",
+    envvar="OUTCROP_VLLM_ARGUMENTS",
+    default="",
+    help="Further words of vLLM's command line, as one.",
+)
+def serve(home: Path, **chosen: Any) -> None:
     """Start Outcrop and stay in the foreground; prints `ready http://HOST:PORT` when it answers."""
-    settings = Settings(home=home.resolve(), host=host, port=port, tls=tls, job_slots=job_slots, weights=weights)
+    settings = Settings(home=home.resolve(), **chosen | {"engine": chosen["engine"] or (EMBEDDED,)})
+    require_engines(settings)
     run(settings)
 
 

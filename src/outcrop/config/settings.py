@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from outcrop.domain.engine_choice import EMBEDDED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -17,6 +19,9 @@ class Settings:
     job_slots: int = 2
     lease_s: float = 5.0
     weights: str = "float32"  # what engines keep them in: one of domain/weights.py's words
+    engine: tuple[str, ...] = (EMBEDDED,)  # as after `--engine`: what answers, for all bases or for one
+    vllm: str | None = None  # vLLM's command; None: the one beside this Python, or on the PATH
+    vllm_arguments: str = ""  # further words of its command line
     max_body_bytes: int = 25_000_000
     max_connections: int = 512  # open at once, each a descriptor of the 1024 that most systems allow
 
@@ -28,7 +33,7 @@ class Settings:
     def from_json(cls, text: str) -> Self:
         """What `to_json` wrote. Raises ValueError or TypeError for anything else."""
         told = json.loads(text)
-        return cls(**told | {"home": Path(told["home"])})
+        return cls(**told | {"home": Path(told["home"]), "engine": tuple(told["engine"])})
 
     @property
     def database_url(self) -> str:

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from outcrop.domain.errors import CheckpointError, OutcropError
 from outcrop.inference import dialect
 from outcrop.inference.asking import Broken, Progress
-from outcrop.inference.desk import Desk
+from outcrop.inference.desk import Answering
 from outcrop.inference.dialect import ChatAsked, CompletionAsked, Reply
 from outcrop.inference.prompts import Prompts
 from outcrop.inference.scheduler import Answer, Limits
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 class Parts:
     """What the face stands before."""
 
-    desk: Desk
+    desk: Answering
     models: NamedModels
     prompts: Prompts
     limits: Limits
