@@ -14,6 +14,7 @@ from world import World
 
 EMBEDDED, VLLM = "embedded", "vllm"
 COMMAND, MORE = "OUTCROP_TEST_VLLM", "OUTCROP_TEST_VLLM_ARGUMENTS"
+"""The command, or the Python, of an environment with vLLM; or the URL of a server of it on the pebble."""
 WITHOUT = f"no vLLM is at hand: `make test-vllm` makes an environment with its CPU build and runs these ({COMMAND})"
 STARTS_WITHIN_S = 900.0
 QUICK = "--enforce-eager"  # nothing is compiled: it starts sooner, and says the same
@@ -32,8 +33,8 @@ def outcrop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         command = os.environ.get(COMMAND)
         if not command:
             pytest.skip(WITHOUT)
-        more = f"--vllm-arguments={os.environ.get(MORE, QUICK)}"
-        words = ["--engine", VLLM, "--vllm", command, more]
+        started = ["--engine", VLLM, "--vllm", command, f"--vllm-arguments={os.environ.get(MORE, QUICK)}"]
+        words = ["--engine", command] if command.startswith("http") else started
     running = Outcrop(tmp_path_factory.mktemp("home") / "outcrop", *words)
     try:
         if request.param == VLLM:

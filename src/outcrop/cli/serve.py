@@ -20,7 +20,14 @@ from typing import TYPE_CHECKING, Any
 import click
 import uvloop
 
-from outcrop.cli.options import RunningServer, address_file, find_server, home_option, leave_address
+from outcrop.cli.options import (
+    RunningServer,
+    address_file,
+    engine_options,
+    find_server,
+    home_option,
+    leave_address,
+)
 from outcrop.config import Settings
 from outcrop.domain.engine_choice import EMBEDDED
 from outcrop.domain.errors import SettingsError
@@ -54,15 +61,7 @@ LOG = logging.getLogger(__name__)
     show_default=True,
     help="What engines keep weights in; int8 is faster and is refused where it answers too differently.",
 )
-@click.option(
-    "--engine",
-    multiple=True,
-    envvar="OUTCROP_ENGINE",
-    metavar="WORD",
-    help="What answers: embedded (the default), vllm, or the URL of a vLLM server; for one base as MODEL_ID=WORD. "
-    "May be said more than once.",
-)
-@click.option("--vllm", metavar="PATH", envvar="OUTCROP_VLLM", help="vLLM's command, where it is not on the PATH.")
+@engine_options
 @click.option(
     "--vllm-arguments",
     metavar="WORDS",

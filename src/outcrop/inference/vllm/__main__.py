@@ -28,11 +28,10 @@ from outcrop.inference.shares import Shares
 from outcrop.inference.vllm.adapters import Adapters
 from outcrop.inference.vllm.desk import VllmDesk
 from outcrop.inference.vllm.measuring import Measured, measured
-from outcrop.inference.vllm.peer import UNIX, Address, Card, Peer
+from outcrop.inference.vllm.peer import KEY, UNIX, Address, Card, Peer
 from outcrop.inference.vllm.server import POLL_S, ROWS, Server, Start
 from outcrop.text import Tokenizer
 
-KEY = "OUTCROP_VLLM_KEY"  # of a server that wants one; in the environment, where no list of processes shows it
 LOST = 3  # the exit status of an engine whose vLLM went away
 SAMPLE = "Colours: 17 green, 4 blue and a na\u00efve \u2018violet\u2019.\n\tdef f(x):  return x_1 + 20"
 
