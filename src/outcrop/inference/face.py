@@ -27,7 +27,7 @@ from outcrop.inference.dialect import ChatAsked, CompletionAsked, Reply
 from outcrop.inference.prompts import Prompts
 from outcrop.inference.scheduler import Answer, Limits
 from outcrop.inference.shares import Shares
-from outcrop.inference.shelf import NamedModels
+from outcrop.inference.shelf import ModelsAway, NamedModels
 from outcrop.inference.writer import TextWriter
 
 Body = TypeVar("Body")
@@ -110,6 +110,8 @@ class Face:
         asked = await _read(request, dialect.LoadAsked)
         try:
             await asyncio.to_thread(self._parts.models.load, asked.lora_name, Path(asked.lora_path))
+        except ModelsAway as away:
+            raise HTTPException(503, str(away)) from away
         except OutcropError as error:
             raise HTTPException(400, str(error)) from error
         return _json({"loaded": asked.lora_name})
@@ -117,7 +119,7 @@ class Face:
     async def unload(self, request: Request) -> Response:
         """Forget a model; its answers under way end as they would have."""
         asked = await _read(request, dialect.UnloadAsked)
-        if not self._parts.models.unload(asked.lora_name):
+        if not await asyncio.to_thread(self._parts.models.unload, asked.lora_name):
             raise HTTPException(404, f"The model {asked.lora_name!r} is not loaded.")
         return _json({"unloaded": asked.lora_name})
 
@@ -229,7 +231,7 @@ def _json(body: dict[str, Any], status: int = 200) -> Response:
     return Response(dialect.to_json(body), status, media_type="application/json")
 
 
-KINDS = {404: "not_found_error", 429: "rate_limit_error"}
+KINDS = {404: "not_found_error", 429: "rate_limit_error", 503: "engine_error"}
 
 
 async def _refuse(_: Request, error: Exception) -> Response:

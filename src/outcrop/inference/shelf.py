@@ -4,10 +4,14 @@ import threading
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from outcrop.domain.errors import SettingsError
+from outcrop.domain.errors import OutcropError, SettingsError
 
 BASE = "base"
 Item = TypeVar("Item")
+
+
+class ModelsAway(OutcropError):
+    """What holds the models does not answer: it may be back, and nothing is wrong with what was asked."""
 
 
 class NamedModels(Protocol):
@@ -20,7 +24,10 @@ class NamedModels(Protocol):
         """The model of a name."""
 
     def load(self, name: str, folder: Path) -> None:
-        """Load an adapter, or whole weights, under a name; one already there is replaced. Raises SettingsError."""
+        """Load an adapter, or whole weights, under a name; one already there is replaced.
+
+        Raises SettingsError or ModelsAway.
+        """
 
     def unload(self, name: str) -> bool:
         """Forget a name. False where it was not loaded."""

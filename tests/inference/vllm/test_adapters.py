@@ -9,6 +9,7 @@ import pytest
 from outcrop.domain.errors import SettingsError
 from outcrop.inference.vllm.adapters import HELD, KEPT, Adapters
 from outcrop.inference.vllm.peer import Card
+from outcrop.services.runtime.engine import EngineSilent, load_adapter
 
 
 def load(engine: Any, name: str, folder: Path) -> Any:
@@ -100,3 +101,14 @@ def test_what_an_engine_before_this_one_left_is_unloaded_and_nothing_elses(tmp_p
     places.known = {"ours-old-1", "theirs-2"}
     Adapters(places, "base", "ours-").sweep()  # type: ignore[arg-type]
     assert places.known == {"theirs-2"}
+
+
+def test_a_load_that_finds_vllm_gone_is_no_refusal_of_the_model(
+    start_engine: Any, command: Path, adapters: dict[str, Path], until: Any
+) -> None:
+    """The worker would tell its buyer that the model cannot be served."""
+    engine = start_engine("--command", str(command))
+    until(engine.ready)
+    engine.server.kill()
+    with pytest.raises(EngineSilent):
+        load_adapter(engine.socket, "colours", adapters["a"])

@@ -6,6 +6,7 @@ opens when that answers. Who is told that this process ended starts another, and
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -53,6 +54,7 @@ class Arguments:
 def main(line: Sequence[str] | None = None) -> None:
     """Serve until SIGTERM, until the parent dies, or until vLLM is gone."""
     die_with_parent()
+    signal.signal(signal.SIGTERM, _end)  # also while vLLM starts; the HTTP server raises what it was sent once more
     arguments = read_arguments(line)
     os.environ.setdefault("OMP_NUM_THREADS", str(arguments.threads))
     server = started(arguments)
@@ -193,6 +195,11 @@ def _capacity(arguments: Arguments, peer: Peer, base: Card, tokenizer: Tokenizer
     if arguments.capacity is not None:
         capacity_file.keep(arguments.capacity, capacity)
     return capacity
+
+
+def _end(*_: object) -> None:
+    """On the way out vLLM is stopped."""
+    raise SystemExit(0)
 
 
 def _tell(sentence: str) -> None:

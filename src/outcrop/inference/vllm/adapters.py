@@ -44,7 +44,7 @@ class Adapters:
         return self._names.get(name)
 
     def load(self, name: str, folder: Path) -> None:
-        """Load an adapter under a name; one already there is replaced. Raises SettingsError."""
+        """Load an adapter under a name; one already there is replaced. Raises SettingsError or PeerLost."""
         if name == BASE:
             raise SettingsError(f"The name {BASE!r} is the checkpoint's own.")
         if (folder / WHOLE_WEIGHTS).exists():
@@ -86,8 +86,6 @@ class Adapters:
     def _hand_over(self, fresh: str, folder: Path) -> None:
         try:
             self._peer.load(fresh, folder)
-        except PeerLost as lost:
-            raise SettingsError(f"The adapter was not loaded: {lost}.") from lost
         except PeerRefused as refused:
             raise SettingsError(self._why(refused)) from refused
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 import httpx
 
 from outcrop.domain.errors import OutcropError
+from outcrop.inference.shelf import ModelsAway
 
 HEALTH_TIMEOUT_S = 5.0
 LOAD_TIMEOUT_S = 600.0
@@ -25,7 +26,7 @@ LONGEST_SENTENCE = 400  # of what it says; the rest is in its own log
 Body = dict[str, Any]
 
 
-class PeerLost(OutcropError):
+class PeerLost(ModelsAway):
     """Nobody answers there any more, or it does not have what it was given."""
 
 
