@@ -220,8 +220,12 @@ def _digest_of(checkpoint: str) -> str | None:
 
 
 def _forget_the_dead(ground: WorkerGround) -> None:
-    """The engines of the worker before this one ended with it: neither their rows nor their sockets mean anything."""
+    """The engines of the worker before this one ended with it: neither their rows nor their sockets mean anything.
+
+    What is only wanted never ran: a request that came before this worker waits for it.
+    """
     for left in engines.every(ground.database):
-        engines.gone(ground.database, left.checkpoint, "its worker ended")
+        if left.state is not EngineState.WANTED:
+            engines.gone(ground.database, left.checkpoint, "its worker ended")
     for socket in engines.sockets_folder(ground.settings).glob("*.sock*"):
         socket.unlink(missing_ok=True)
