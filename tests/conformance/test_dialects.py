@@ -22,6 +22,7 @@ AWS = str(Path(sys.executable).with_name("aws"))
 IN_SERVICE_WITHIN_S = 120.0
 TOKENS = 8
 ASKED = "Write a function that adds two numbers."
+RAW = "def f("  # raw prompts go on: this one is not at its end
 
 BODIES: dict[str, dict[str, Any]] = {
     NOVA: {
@@ -34,8 +35,8 @@ BODIES: dict[str, dict[str, Any]] = {
         "temperature": 0,
         "messages": [{"role": "user", "content": ASKED}],
     },
-    LLAMA: {"prompt": ASKED, "max_gen_len": TOKENS, "temperature": 0},
-    TITAN: {"inputText": ASKED, "textGenerationConfig": {"maxTokenCount": TOKENS, "temperature": 0}},
+    LLAMA: {"prompt": RAW, "max_gen_len": TOKENS, "temperature": 0},
+    TITAN: {"inputText": RAW, "textGenerationConfig": {"maxTokenCount": TOKENS, "temperature": 0}},
 }
 LIMIT = {NOVA: "max_tokens", CLAUDE: "max_tokens", LLAMA: "length", TITAN: "LENGTH"}
 FAMILIES = pytest.mark.parametrize("model_id", BODIES, ids=["nova", "claude", "llama", "titan"])

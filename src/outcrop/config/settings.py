@@ -5,8 +5,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-from outcrop.domain.engine_choice import EMBEDDED
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -19,7 +17,7 @@ class Settings:
     job_slots: int = 2
     lease_s: float = 5.0
     weights: str = "float32"  # what engines keep them in: one of domain/weights.py's words
-    engine: tuple[str, ...] = (EMBEDDED,)  # as after `--engine`: what answers, for all bases or for one
+    engine: tuple[str, ...] = ("embedded",)  # as after `--engine`: domain/engine_choice.py's words
     vllm: str | None = None  # vLLM's command; None: the one beside this Python, or on the PATH
     vllm_arguments: str = ""  # further words of its command line
     max_body_bytes: int = 25_000_000
