@@ -24,7 +24,14 @@ from starlette.routing import Route
 from tokenizers import Tokenizer
 
 CONTEXT = 1_000_000
+CONTROL_TOKENS = 16  # at the beginning of the vocabularies that tests have
 PACE_S = 0.001  # a token: an answer may take as long as a test needs
+
+
+def following(token: int, rank: int, vocabulary: int) -> int:
+    """After the last one it begins anew, beyond the control tokens: an answer does not end by itself."""
+    next_one = token + 1 + rank
+    return next_one if next_one < vocabulary else next_one - vocabulary + CONTROL_TOKENS
 
 
 def refusal(status: int, sentence: str) -> JSONResponse:
@@ -108,7 +115,7 @@ class StandIn:
         token = asked["prompt"][-1]
         for _ in range(asked["max_tokens"]):
             await asyncio.sleep(PACE_S)
-            token = (token + 1 + self.ranks.get(asked["model"], 0)) % self.vocabulary
+            token = following(token, self.ranks.get(asked["model"], 0), self.vocabulary)
             yield token
             if token in ends:
                 return
@@ -116,14 +123,17 @@ class StandIn:
     def _choice(self, asked: dict[str, Any], tokens: list[int], ended: bool) -> dict[str, Any]:
         ids = {"token_ids": tokens} if asked.get("return_token_ids") else {}
         choice = {"index": 0, "text": "", "finish_reason": "length" if ended else None, "stop_reason": None, **ids}
-        if asked.get("prompt_logprobs") is not None:
-            choice["prompt_logprobs"] = [None, *map(self._scored, asked["prompt"], asked["prompt"][1:])]
+        if asked.get("logprobs") is not None:
+            choice["logprobs"] = self._scored(asked)
         return choice
 
-    def _scored(self, before: int, token: int) -> dict[str, Any]:
-        likeliest = (before + 1) % self.vocabulary
-        scored = {likeliest: {"logprob": -0.25, "rank": 1, "decoded_token": "?"}}
-        return {token: {"logprob": -1.5, "rank": 2, "decoded_token": "?"}} | scored
+    def _scored(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Of the one token that is allowed: the likeliest is the one that would have been said."""
+        (token,) = asked["allowed_token_ids"]
+        likeliest = following(asked["prompt"][-1], self.ranks[asked["model"]], self.vocabulary)
+        own = -0.25 if token == likeliest else -1.5
+        top = {f"token_id:{token}": own} | ({f"token_id:{likeliest}": -0.25} if asked["logprobs"] else {})
+        return {"tokens": [f"token_id:{token}"], "token_logprobs": [own], "top_logprobs": [top]}
 
     def _may(self, request: Request) -> bool:
         return self.words.api_key is None or request.headers.get("authorization") == f"Bearer {self.words.api_key}"

@@ -82,7 +82,7 @@ def test_vllm_killed_is_started_again_whole_and_given_its_adapters(stage: Stage)
 
 
 def test_nothing_of_vllm_outlives_its_worker(stage: Stage) -> None:
-    """Neither an ordered end, nor a worker whose engines' leaders were killed and whose records are all that is left."""
+    """The engine's leader was killed, and its record is all that is left."""
     stage.provision()
     server, started = stage.vllm()
     (engine,) = stage.serving._running.values()

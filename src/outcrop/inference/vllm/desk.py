@@ -9,10 +9,11 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import Any
 
-from outcrop.inference.asking import Broken, Finish, FinishReason, Progress, Scored
+from outcrop.inference.asking import Broken, Finish, FinishReason, Progress
 from outcrop.inference.scheduler import Answer
 from outcrop.inference.shares import Shares
 from outcrop.inference.vllm.peer import MISSING, Peer, PeerLost, PeerRefused
+from outcrop.inference.vllm.scoring import scores
 
 PAID, UNPAID = 0, 1  # vLLM's priorities: the lower goes first
 WATCH_S = 1.0
@@ -66,9 +67,10 @@ class VllmDesk:
             self._shares.close(answer)
 
     async def _heard(self, answer: Answer) -> AsyncGenerator[Progress | Broken, None]:
-        scored = answer.sampling.prompt_logprobs is not None
         try:
-            async with contextlib.aclosing((self._scored if scored else self._streamed)(answer)) as pieces:
+            if answer.sampling.prompt_logprobs is not None:
+                answer.prompt_scores += await scores(self._peer, answer, answer.sampling.prompt_logprobs)
+            async with contextlib.aclosing(self._streamed(answer)) as pieces:
                 async for piece in pieces:
                     yield piece
                     if piece.finish is not None:
@@ -88,14 +90,6 @@ class VllmDesk:
                 for choice in event["choices"]:
                     for piece in self._absorb(answer, choice):
                         yield piece
-
-    async def _scored(self, answer: Answer) -> AsyncGenerator[Progress, None]:
-        """vLLM says what it thinks of a prompt only in one piece."""
-        asked = {"prompt_logprobs": answer.sampling.prompt_logprobs}
-        (choice,) = (await self._peer.whole(self._body(answer) | asked))["choices"]
-        answer.prompt_scores += _scores(choice["prompt_logprobs"], answer.prompt)
-        for piece in self._absorb(answer, choice):
-            yield piece
 
     def _body(self, answer: Answer) -> dict[str, Any]:
         sampling = answer.sampling
@@ -157,12 +151,3 @@ def _last(answer: Answer, text: str, reason: FinishReason) -> Progress:
     tail, stop = answer.writer.finish()
     finish = Finish(reason="stop" if stop is not None else reason, stop_string=stop)
     return Progress(text=text + tail, output_tokens=answer.output_tokens, finish=finish)
-
-
-def _scores(places: list[dict[str, dict[str, Any]] | None], prompt: Any) -> list[tuple[Scored, ...]]:
-    """At each place but the first: the token there, then the likeliest others in order."""
-    found = []
-    for token, place in zip(prompt[1:], places[1:], strict=True):
-        scored = [Scored(int(other), said["logprob"], said["rank"]) for other, said in (place or {}).items()]
-        found.append(tuple(sorted(scored, key=lambda one: (one.token != token, one.rank))))
-    return found
