@@ -86,7 +86,8 @@ def test_who_hangs_up_is_counted_no_more(vllm_engine: Any, until: Any) -> None:
 
     asked = {"prompt": [5], "max_tokens": 9000, "stream": True}
     with vllm_engine.client.stream("POST", "/v1/completions", json=asked) as answer:
-        next(answer.iter_lines())
+        lines = answer.iter_lines()  # kept: whoever lets it go hangs up
+        next(lines)
         assert open_answers() == 1
     until(lambda: open_answers() == 0)
 
@@ -99,7 +100,8 @@ def test_units_are_sold_as_by_the_embedded_engine_and_one_over_them_is_refused(v
         beyond = int(capacity["output_tokens_s"] * 60)  # a minute of the whole machine
         asked = {"prompt": [5], "max_tokens": 9000, "stream": True, "user": "much"}
         with vllm_engine.client.stream("POST", "/v1/completions", json=asked) as answer:
-            next(answer.iter_lines())
+            lines = answer.iter_lines()
+            next(lines)
             refused = vllm_engine.post("/v1/completions", prompt=[5], max_tokens=beyond, user="little")
         assert (refused.status_code, refused.json()["error"]["type"]) == (429, "rate_limit_error")
     finally:
