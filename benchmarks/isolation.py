@@ -1,43 +1,45 @@
 """Whether a neighbour notices a flood: p95 of its latency while another model floods and a job trains, over quiet.
 
-A real `outcrop serve`, two provisioned custom models of one base, asked over boto3. The neighbour asks one question
-after the other at half of what it bought; the flooder, a process of its own, sends ten times what it bought,
-whatever is refused. Each round is quiet, then a training job begins, the flood spends what its bucket had saved (not
-measured: that was bought, too), and the same questions are asked again. Answers are greedy and must be the same in
-both.
+A real `outcrop serve`, two provisioned custom models of one base. The neighbour asks one question after the other over
+boto3 at half of what it bought; the flooder, a process of its own behind all others (`flooding.py`), sends ten times
+what it bought, whatever is refused. Each round the same questions are asked in four companies: quiet, beside the flood
+(once it has spent what its bucket had saved: that was bought, too), beside the flood and a training job, beside the
+training job. Answers are greedy and must be the same in all. What each process took of the processors is told.
 
     python benchmarks/isolation.py [--quick] [--results FILE]
 
-The last line is JSON: `neighbour_p95_ratio` is the busy p95 of whole answers over the quiet one.
+The last line is JSON: `neighbour_p95_ratio` is the p95 of whole answers beside flood and training over the quiet one.
 """
 
 import argparse
+import contextlib
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-from running import Callers, Running, await_that, job_of, machine, prepare, start_job, taught
+import psutil
+from running import Running, await_that, job_of, machine, prepare, start_job, taught
 
 FLOOD_UNITS, NEIGHBOUR_UNITS = 2, 4
 FLOOD_TIMES = 10
 NEIGHBOUR_PART = 0.5  # of what it bought
-WARM_UP_S = 20.0  # the flood's saved minute: two twentieths of it are six seconds of the machine
+SPENT_PART = 0.05  # of the flood's saved minute, when it counts as spent
 PROMPT_WORDS, ANSWER_TOKENS = 40, 64
 QUESTIONS = 8
-FLOOD_THREADS = 64
-UNSENT = "unsent"
-FLOODER = "--flooder"  # this program as the flood's own process: home, model, seconds between questions
 TRAINING_ROWS, TRAINING_EPOCHS = 20_000, 5  # longer than any round
+QUIET, FLOOD, BOTH, TRAINING = "quiet", "flood", "flood and training", "training"
+COMPANIES = (QUIET, FLOOD, BOTH, TRAINING)
+OWN = "this program: the neighbour"
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,10 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    asked.add_argument("--quick", action="store_true", help="one round of 30 + 30 seconds")
+    asked.add_argument("--quick", action="store_true", help="one round of four times 20 seconds")
     asked.add_argument("--results", type=Path, help="write a dated result here as well")
     options = asked.parse_args()
-    options.rounds, options.seconds = (1, 30.0) if options.quick else (3, 60.0)
+    options.rounds, options.seconds = (1, 20.0) if options.quick else (3, 60.0)
     return options
 
 
@@ -77,30 +79,38 @@ def measure(running: Running, options: argparse.Namespace) -> dict[str, Any]:
     flooded = provision(running, taught(running, role, "flooded"), FLOOD_UNITS)
     neighbour = provision(running, taught(running, role, "neighbour"), NEIGHBOUR_UNITS)
     gap_s = pace(running, neighbour)
-    quiet: list[Answered] = []
-    busy: list[Answered] = []
+    heard: dict[str, list[Answered]] = {company: [] for company in COMPANIES}
+    took: dict[str, Counter[str]] = {company: Counter() for company in COMPANIES}
     floods = []
+
+    def listen(company: str) -> None:
+        before = processor_s()
+        heard[company] += ask(running, neighbour, gap_s["neighbour"], options.seconds)
+        took[company].update(processor_s() - before)
+        say(f"{company}: p95 {p95(heard[company]):.3f} s")
+
     for number in range(options.rounds):
-        quiet += ask(running, neighbour, gap_s["neighbour"], options.seconds)
-        start_job(running, role, f"training-{number}", TRAINING_ROWS, TRAINING_EPOCHS)
-        await_that(lambda name=f"training-{number}": trains(running, name), "a job that trains")
+        job = f"training-{number}"
+        listen(QUIET)
         flood = Flood(running, flooded, gap_s["flood"])
-        time.sleep(WARM_UP_S)
-        before = standing(running, flooded)
-        busy += ask(running, neighbour, gap_s["neighbour"], options.seconds)
-        floods.append({**flood.end(), "refused_by_engine": standing(running, flooded)["refused"] - before["refused"]})
-        still_trains = trains(running, f"training-{number}")
-        running.client("bedrock").stop_model_customization_job(jobIdentifier=f"training-{number}")
+        await_that(lambda: standing(running, flooded)["partLeft"] < SPENT_PART, "a flood that has spent its bucket")
+        listen(FLOOD)
+        start_job(running, role, job, TRAINING_ROWS, TRAINING_EPOCHS)
+        await_that(lambda name=job: trains(running, name), "a job that trains")
+        listen(BOTH)
+        floods.append(flood.end())
+        listen(TRAINING)
+        still_trains = trains(running, job)
+        running.client("bedrock").stop_model_customization_job(jobIdentifier=job)
         if not still_trains:
             raise SystemExit("the training job ended before the round did: give it more rows")
-        say(f"round {number}: quiet p95 {p95(quiet):.3f} s, busy p95 {p95(busy):.3f} s; {floods[-1]}")
-    require_same_answers(quiet, busy)
-    return result(running, quiet, busy, floods)
+        say(f"round {number}: {floods[-1]}")
+    require_same_answers(heard)
+    found = result(running, heard, floods)
+    return {**found, "processor_s": {company: rounded(took[company]) for company in COMPANIES}, **ratios(heard)}
 
 
-def result(
-    running: Running, quiet: Sequence[Answered], busy: Sequence[Answered], floods: list[dict[str, Any]]
-) -> dict[str, Any]:
+def result(running: Running, heard: Mapping[str, list[Answered]], floods: list[dict[str, Any]]) -> dict[str, Any]:
     engine = running.throughput()["engines"][0]
     return {
         "date": datetime.now(UTC).date().isoformat(),
@@ -108,17 +118,48 @@ def result(
         "machine": machine(),
         "measured": {name: engine[name] for name in ("inputTokensPerSecond", "outputTokensPerSecond")},
         "neighbour": {
-            "asked": [len(quiet), len(busy)],
-            "refused": 0,  # the first refusal would have ended this program
-            "quiet_p50_s": statistics.median(one.seconds for one in quiet),
-            "busy_p50_s": statistics.median(one.seconds for one in busy),
-            "quiet_p95_s": p95(quiet),
-            "busy_p95_s": p95(busy),
-            "first_token_p95_ratio": p95(busy, "first_s") / p95(quiet, "first_s"),
-        },
+            company: told(heard[company]) for company in COMPANIES
+        },  # a refusal would have ended this program
         "floods": floods,
-        "neighbour_p95_ratio": round(p95(busy) / p95(quiet), 3),
     }
+
+
+def told(answered: Sequence[Answered]) -> dict[str, Any]:
+    seconds = [one.seconds for one in answered]
+    return {
+        "asked": len(answered),
+        "p50_s": statistics.median(seconds),
+        "p95_s": p95(answered),
+        "first_token_p95_s": p95(answered, "first_s"),
+    }
+
+
+def ratios(heard: Mapping[str, list[Answered]]) -> dict[str, float]:
+    quiet = p95(heard[QUIET])
+    return {
+        "flood_p95_ratio": round(p95(heard[FLOOD]) / quiet, 3),
+        "training_p95_ratio": round(p95(heard[TRAINING]) / quiet, 3),
+        "neighbour_p95_ratio": round(p95(heard[BOTH]) / quiet, 3),
+    }
+
+
+def processor_s() -> Counter[str]:
+    """Processor time that each process has taken so far: of the server's tree, of the flood, of this program."""
+    found: Counter[str] = Counter({OWN: sum(os.times()[:2])})
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
+            times = process.cpu_times()
+            found[module_of(process)] += times.user + times.system
+    return found
+
+
+def module_of(process: psutil.Process) -> str:
+    words = process.cmdline()
+    return words[words.index("-m") + 1] if "-m" in words else Path(words[1]).name
+
+
+def rounded(took: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(seconds, 2) for name, seconds in took.items() if seconds > 0}
 
 
 def provision(running: Running, model: str, units: int) -> str:
@@ -171,9 +212,12 @@ def converse(runtime: Any, model: str, question: int) -> Any:
 
 
 def request(model: str, question: int) -> dict[str, Any]:
-    words = " ".join(f"thing {number}" for number in range(question, question + PROMPT_WORDS // 2))
+    return {"modelId": model, **question_of(question)}
+
+
+def question_of(number: int) -> dict[str, Any]:
+    words = " ".join(f"thing {number}" for number in range(number, number + PROMPT_WORDS // 2))
     return {
-        "modelId": model,
         "messages": [{"role": "user", "content": [{"text": f"Tell of {words}."}]}],
         "inferenceConfig": {"temperature": 0, "maxTokens": ANSWER_TOKENS},
     }
@@ -183,37 +227,15 @@ class Flood:
     """Questions without mercy, from a process of its own."""
 
     def __init__(self, running: Running, model: str, gap_s: float) -> None:
-        words = [sys.executable, __file__, FLOODER, str(running.home), model, str(gap_s)]
-        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        bodies = [question_of(number) for number in range(QUESTIONS)]
+        words = [str(Path(__file__).with_name("flooding.py")), str(running.home), model, json.dumps(bodies), str(gap_s)]
+        self._process = subprocess.Popen([sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def end(self) -> dict[str, Any]:
         """Stop it; what became of its questions."""
         told, _ = self._process.communicate(b"")
         found: dict[str, Any] = json.loads(told)
         return found
-
-
-def flood(home: Path, model: str, gap_s: float) -> None:
-    """Send at a fixed pace until standard input ends, whatever is refused; prints what became of each."""
-    runtime = Callers(home).client("bedrock-runtime")
-    with ThreadPoolExecutor(FLOOD_THREADS + 1) as pool:
-        ended = pool.submit(sys.stdin.buffer.read)
-        asked, next_at = [], time.monotonic()
-        while not ended.done():
-            asked.append(pool.submit(outcome, runtime, model, len(asked) % QUESTIONS))
-            next_at += gap_s
-            time.sleep(max(0.0, next_at - time.monotonic()))
-        pool.shutdown(cancel_futures=True)  # what a slow machine had no thread for was never sent
-    outcomes = [UNSENT if each.cancelled() else each.result() for each in asked]
-    print(json.dumps({name: outcomes.count(name) for name in sorted(set(outcomes))}))
-
-
-def outcome(runtime: Any, model: str, question: int) -> str:
-    try:
-        converse(runtime, model, question)
-    except ClientError as error:
-        return str(error.response["Error"]["Code"])
-    return "answered"
 
 
 def trains(running: Running, name: str) -> bool:
@@ -227,10 +249,10 @@ def standing(running: Running, arn: str) -> dict[str, Any]:
     return found
 
 
-def require_same_answers(quiet: Sequence[Answered], busy: Sequence[Answered]) -> None:
+def require_same_answers(heard: Mapping[str, list[Answered]]) -> None:
     """Ends this program where company changed an answer."""
-    texts = {one.question: one.text for one in quiet}
-    if any(texts.get(one.question, one.text) != one.text for one in [*quiet, *busy]):
+    texts = {one.question: one.text for one in heard[QUIET]}
+    if any(texts.get(one.question, one.text) != one.text for answered in heard.values() for one in answered):
         raise SystemExit("an answer was another one in company")
 
 
@@ -243,8 +265,4 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    if FLOODER in sys.argv:
-        own_home, own_model, own_gap = sys.argv[-3:]
-        flood(Path(own_home), own_model, float(own_gap))
-    else:
-        main()
+    main()

@@ -63,7 +63,7 @@ class World:
             "baseModelIdentifier": NOVA,
             "trainingDataConfig": {"s3Uri": f"s3://{BUCKET}/nova.jsonl"},
             "outputDataConfig": {"s3Uri": f"s3://{BUCKET}/out/"},
-            "hyperParameters": {"epochCount": "3"},
+            "hyperParameters": {"epochCount": "3", "learningRate": "1e-4"},  # 96 steps: few, so the most of its range
         }
         return {**usual, **other}
 

@@ -6,6 +6,7 @@ import socket
 import tempfile
 from collections import namedtuple
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import pytest
 
 from living import Outcrop
 from outcrop.config import Settings
+from outcrop.store import refused_models
 from outcrop.store.engines import sockets_folder
+from outcrop.store.home import open_home
 
 pytestmark = pytest.mark.xdist_group("cli")
 
@@ -106,3 +109,31 @@ def test_storage_too_small_for_an_adapter_of_a_mapped_checkpoint_is_bad(
     assert "BAD  /dev/shm" in said and f"rank 16 on {large} takes 168 MB" in said and "--shm-size" in said
     (tmp_path / "home" / "models.toml").write_text("[models")
     assert "BAD  the catalogue of models can be read" in run(*asked).out
+
+
+def test_a_mapped_checkpoint_whose_files_are_gone_is_bad(tmp_path: Path, run: Any, free_port: str) -> None:
+    mapped = tmp_path / "mapped"
+    mapped.mkdir()
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (mapped / name).write_text("{}")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "models.toml").write_text(f'[models]\n"own.model" = "{mapped}"\n')
+    asked = ("doctor", "--home", tmp_path / "home", "--port", free_port)
+    assert f"ok   the checkpoint of own.model, {mapped}" in run(*asked).out
+    (mapped / "tokenizer.json").unlink()
+    ended = run(*asked)
+    assert ended.status == 1 and f"BAD  the checkpoint of own.model, {mapped}: tokenizer.json missing" in ended.out
+    assert "outcrop models map own.model FOLDER" in ended.out
+
+
+def test_a_custom_model_that_its_engine_does_not_take_is_bad_with_the_reason(
+    tmp_path: Path, run: Any, free_port: str
+) -> None:
+    home = open_home(Settings(home=tmp_path / "home"), datetime(2026, 3, 1, tzinfo=UTC))
+    asked = ("doctor", "--home", tmp_path / "home", "--port", free_port)
+    assert "custom model" not in run(*asked).out
+    refused_models.tell(home.database, {"abcdefghijkl": "its files are damaged."})
+    home.close()
+    ended = run(*asked)
+    assert ended.status == 1
+    assert "BAD  the custom model abcdefghijkl can be served\n     hint: it cannot: its files are damaged." in ended.out

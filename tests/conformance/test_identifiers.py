@@ -80,7 +80,7 @@ def test_claudes_message_id_has_the_shape_of_bedrocks(world: World) -> None:
 
 
 def test_every_chunk_of_llamas_stream_counts_what_was_said_so_far(world: World) -> None:
-    body = json.dumps({"prompt": "The module", "max_gen_len": 12, "temperature": 0})
+    body = json.dumps({"prompt": "One, two, three. " * 9, "max_gen_len": 12, "temperature": 0})  # which has no end
     asked = {"modelId": "meta.llama3-2-1b-instruct-v1:0", "body": body}
     stream = world.client("bedrock-runtime").invoke_model_with_response_stream(**asked)["body"]
     chunks = [json.loads(event["chunk"]["bytes"]) for event in stream]

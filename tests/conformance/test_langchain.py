@@ -65,7 +65,7 @@ def test_a_provisioned_model_answers_by_its_arn(world: World) -> None:
 
 def test_a_chain_keeps_its_stop_strings() -> None:
     whole = ChatBedrockConverse(model=NOVA, temperature=0, max_tokens=12).invoke(SAID).text
-    stop = whole[2:4]
+    stop = whole[len(whole) // 2]
     ended = ChatBedrockConverse(model=NOVA, temperature=0, max_tokens=12, stop=[stop]).invoke(SAID)
     assert ended.text == whole[: whole.index(stop)]
     assert ended.response_metadata["stopReason"] == "stop_sequence"

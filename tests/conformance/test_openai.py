@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.xdist_group("conformance"), pytest.mark.slow, pytest.m
 NOVA, TITAN = "amazon.nova-micro-v1:0", "amazon.titan-text-lite-v1"
 NOVA_ARN = f"arn:aws:bedrock:us-east-1::foundation-model/{NOVA}"
 HELLO = [{"role": "user", "content": "Hello"}]
+ENDLESS = "One, two, three. " * 9  # whoever copies goes on with it
 GREEDY: dict[str, Any] = {"temperature": 0, "max_tokens": 8}
 KEY, INVOKE = "bedrock:CallWithBearerToken", "bedrock:InvokeModel"
 INVOKE_STREAMED = "bedrock:InvokeModelWithResponseStream"
@@ -107,7 +108,7 @@ def test_a_stream_says_no_usage_that_was_not_asked_for(free: openai.OpenAI) -> N
 
 
 def test_a_completion_goes_on_whole_and_streamed(free: openai.OpenAI) -> None:
-    asked: dict[str, Any] = {"model": TITAN, "prompt": "Once upon", "temperature": 0}
+    asked: dict[str, Any] = {"model": TITAN, "prompt": ENDLESS, "temperature": 0}
     whole = free.completions.create(**asked)
     assert (whole.choices[0].finish_reason, whole.usage.completion_tokens) == ("length", 16)
     pieces = list(free.completions.create(**asked, stream=True))
@@ -123,9 +124,37 @@ def test_sampling_is_carried_out(free: openai.OpenAI) -> None:
     assert said(seed=5, temperature=1.5, top_p=0.9).text == drawn.text
     assert len({said(seed=seed, temperature=1.5).text for seed in range(4)}) > 1
     whole = said(temperature=0).text
-    stop = whole[3:6]
+    stop = whole[len(whole) // 2]
     ended = said(temperature=0, stop=[stop])
     assert (ended.text, ended.finish_reason) == (whole[: whole.index(stop)], "stop")
+
+
+def test_log_probabilities_are_said_of_every_token_streamed_or_not(free: openai.OpenAI) -> None:
+    asked: dict[str, Any] = {"model": NOVA, "messages": HELLO, "logprobs": True, "top_logprobs": 2, **GREEDY}
+    choice = free.chat.completions.create(**asked).choices[0]
+    assert choice.logprobs is not None and choice.logprobs.content is not None
+    said = b"".join(bytes(token.bytes or ()) for token in choice.logprobs.content)
+    assert said.decode(errors="replace") == choice.message.content
+    for token in choice.logprobs.content:
+        assert [token.logprob, token.token] == [token.top_logprobs[0].logprob, token.top_logprobs[0].token]
+        assert len(token.top_logprobs) == 2
+    streamed = [
+        token
+        for chunk in free.chat.completions.create(stream=True, **asked)
+        for token in ((chunk.choices[0].logprobs and chunk.choices[0].logprobs.content) or ())
+    ]
+    assert streamed == choice.logprobs.content
+
+
+def test_a_completions_log_probabilities_are_four_lists(free: openai.OpenAI) -> None:
+    asked: dict[str, Any] = {"model": TITAN, "prompt": "Once upon a time", "logprobs": 3, **GREEDY}
+    choice = free.completions.create(**asked).choices[0]
+    told = choice.logprobs
+    assert told is not None and told.tokens and told.token_logprobs and told.top_logprobs and told.text_offset
+    assert "".join(told.tokens) == choice.text
+    assert all(max(top, key=lambda token: top[token]) == own for own, top in
+               zip(told.tokens, told.top_logprobs, strict=True))  # fmt: skip
+    assert [choice.text[at:][: len(own)] for own, at in zip(told.tokens, told.text_offset, strict=True)] == told.tokens
 
 
 def test_the_async_client_streams_many_at_once(people: People, free: openai.OpenAI) -> None:
@@ -151,7 +180,7 @@ def test_where_bedrock_has_the_dialect_it_is_too(people: People, free: openai.Op
     [
         ({"n": 2}, "n"),
         ({"temperature": 3}, "temperature"),
-        ({"logprobs": True}, "logprobs"),
+        ({"top_logprobs": 2}, "top_logprobs"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
         ({"extra_body": {"invented": 1}}, "invented"),
         ({"messages": [*HELLO, *HELLO]}, None),

@@ -1,5 +1,7 @@
 """An estimate is arithmetic: exact where it can be, monotone where it cannot, and it names what would fit."""
 
+import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +15,7 @@ from outcrop.domain.machine import Machine, graded
 from outcrop.domain.model_shape import ModelShape
 from outcrop.domain.plan import LoraPlan, TrainingPlan
 from outcrop.domain.row_statistics import RowStatistics
+from outcrop.families.catalogue import PEBBLE
 
 SMALL = ModelShape.from_config(
     {"vocab_size": 4096, "hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 4}
@@ -42,8 +45,12 @@ def test_tokens_and_steps_are_exact() -> None:
 
 
 def test_the_pebbles_weights_are_counted_to_the_last() -> None:
-    """4,213,760 numbers lie in its file."""
-    assert SMALL.weights == 4096 * 256 + 4 * (4 * 256 * 256 + 3 * 256 * 688 + 2 * 256) + 256
+    """As many numbers lie in its file, by the file's own header."""
+    shape = ModelShape.from_config(json.loads((PEBBLE / "config.json").read_text()))
+    weights = (PEBBLE / "model.safetensors").read_bytes()
+    header = json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])
+    sizes = [math.prod(about["shape"]) for name, about in header.items() if name != "__metadata__"]
+    assert shape.weights == sum(sizes)
 
 
 def test_older_names_for_the_same_sizes_are_read() -> None:

@@ -1,9 +1,10 @@
 """Backlogged flows are served by their weights, and nobody's place is lost to whoever comes with more."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcrop.domain.fair_order import Order, forgotten, stamped, taken
+from outcrop.domain.fair_order import Order, forgotten, returned, stamped, taken
 
 Waiting = list[tuple[float, str, float]]
 FLOWS = st.dictionaries(st.sampled_from("abcde"), st.integers(1, 8), min_size=2)
@@ -49,3 +50,12 @@ def test_whoever_was_away_comes_back_without_credit_and_without_debt() -> None:
     order = forgotten(order, "b")
     _, back = stamped(order, "b", 1.0, 1)
     assert back == waiting[-1][0]
+
+
+@given(promised=st.floats(1.0, 9.0), part=st.floats(0.0, 1.0), weight=st.integers(1, 8))
+def test_what_was_promised_and_not_needed_moves_the_next_turn_back(promised: float, part: float, weight: int) -> None:
+    order, first = stamped(Order(), "short", promised, weight)
+    order = returned(taken(order, first), "short", promised * part, weight)
+    _, following = stamped(order, "short", 1.0, weight)
+    assert following == pytest.approx(promised * (1 - part) / weight, abs=1e-9)
+    assert returned(order, "gone", promised, weight) == order

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcrop.domain.token_bucket import BURST_S, Bucket, filled, full, paid, resized, returned, wait_s
+from outcrop.domain.token_bucket import BURST_S, Bucket, filled, full, paid, resized, returned, spent, wait_s
 
 SHARE = st.floats(0.01, 1.0)
 COST = st.floats(0.0, 200.0)
@@ -15,14 +15,14 @@ PAUSE = st.floats(0.0, 500.0)
 def test_nobody_spends_more_than_a_full_bucket_and_what_time_brings(
     share: float, requests: list[tuple[float, float]]
 ) -> None:
-    bucket, now, spent, largest = full(share, 0.0), 0.0, 0.0, 0.0
+    bucket, now, total, largest = full(share, 0.0), 0.0, 0.0, 0.0
     for pause, cost in requests:
         now += pause
         after = paid(bucket, cost, now)
         if after is not None:
-            bucket, spent, largest = after, spent + cost, max(largest, cost)
+            bucket, total, largest = after, total + cost, max(largest, cost)
         assert filled(bucket, now).level_s <= bucket.most_s + 1e-6
-        assert spent <= share * (BURST_S + now) + largest + 1e-6  # one request larger than a bucket makes a debt
+        assert total <= share * (BURST_S + now) + largest + 1e-6  # one request larger than a bucket makes a debt
 
 
 @given(share=SHARE, costs=st.lists(COST, max_size=20), cost=COST)
@@ -70,3 +70,12 @@ def test_another_share_fills_at_its_own_pace_and_keeps_what_fits() -> None:
     assert (bucket.level_s, bucket.most_s) == (pytest.approx(6.0), pytest.approx(6.0))
     more = resized(Bucket(share=0.1, level_s=1.0, at=0.0), 0.5, 10.0)
     assert more.level_s == pytest.approx(2.0) and filled(more, 12.0).level_s == pytest.approx(3.0)
+
+
+@given(share=SHARE, work_s=COST, burst_s=st.floats(0.1, 10.0))
+def test_work_that_is_done_makes_a_debt_that_its_share_pays_off(share: float, work_s: float, burst_s: float) -> None:
+    """So a pace is held: after work that takes so long, as many seconds go by as the share needs to bring that in."""
+    begun = Bucket(share=share, level_s=0.0, at=0.0, burst_s=burst_s)
+    after = spent(begun, work_s, 0.0)
+    assert filled(after, work_s / share).level_s == pytest.approx(0.0, abs=1e-6)
+    assert filled(after, work_s / share + 2 * burst_s).level_s == pytest.approx(begun.most_s)

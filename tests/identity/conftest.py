@@ -54,6 +54,7 @@ def sign(key: Key, monkeypatch: pytest.MonkeyPatch) -> Sign:
         body: bytes = b"",
         key: Key = key,
         at: datetime = NOW,
+        region: str = "us-east-1",
     ) -> SignedRequest:
         for module_time in ("botocore.auth.get_current_datetime",):
             monkeypatch.setattr(
@@ -62,7 +63,7 @@ def sign(key: Key, monkeypatch: pytest.MonkeyPatch) -> Sign:
         request = AWSRequest(method=method, url=url, data=body, headers=headers or {})
         credentials = Credentials(key.id, key.secret, key.session_token)
         signer = S3SigV4Auth if service == "s3" else SigV4Auth
-        signer(credentials, service, "us-east-1").add_auth(request)
+        signer(credentials, service, region).add_auth(request)
         return received(request, method, url, None if service == "s3" else body)
 
     return signed

@@ -130,6 +130,12 @@ class TestRefusals:
         request = sign("ec2", body=b"")
         assert refused(request, service, find_credential, now) == CODES["mismatch"][service]
 
+    def test_a_scope_whose_region_is_none(
+        self, service: str, sign: Sign, find_credential: FindCredential, now: datetime
+    ) -> None:
+        request = sign(service, region="banana")
+        assert refused(request, service, find_credential, now) == CODES["mismatch"][service]
+
     @pytest.mark.parametrize(
         "authorization",
         [

@@ -60,7 +60,14 @@ def test_anything_else_proves_nobody(authorization: str | None) -> None:
     assert authenticate_bearer(asked(authorization), found, NOW) is None
 
 
-@pytest.mark.parametrize(("path", "region"), [("/model/m/converse", "us-east-1"), (f"/model/{ARN}/x", "eu-west-1")])
+@pytest.mark.parametrize(
+    ("path", "region"),
+    [
+        ("/model/m/converse", "us-east-1"),
+        (f"/model/{ARN}/x", "eu-west-1"),
+        (f"/model/{ARN.replace('eu-west-1', 'banana')}/x", "us-east-1"),
+    ],
+)
 def test_the_region_is_that_of_the_arn_that_is_asked(path: str, region: str) -> None:
     identity = authenticate_bearer(asked(f"Bearer {KEY}", path), found, NOW)
     assert identity is not None and identity.scope.region == region

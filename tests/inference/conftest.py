@@ -23,6 +23,7 @@ SPECIAL = ["<|bos|>", "<|eos|>", "<|im_start|>", "<|im_end|>"]
 VOCABULARY = 320
 BEYOND_SPECIAL, BEYOND = "<|extra|>", "<tool>"  # added to the tokenizer with ids that the weights have no rows for
 CONTEXT = 192
+PREFIX_MIB = 4  # soon full, so that memory is soon as flat as it stays
 RANKS = {"a": 4, "b": 8, "c": 16}
 ALPHA = 8
 PROJECTIONS = (
@@ -150,8 +151,9 @@ class EngineProcess:
         self.socket = socket
         began = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "outcrop.inference", "--checkpoint", str(checkpoint), "--socket", str(socket)]
-        )
+            [sys.executable, "-m", "outcrop.inference", "--checkpoint", str(checkpoint), "--socket", str(socket),
+             "--prefix-mib", str(PREFIX_MIB)]
+        )  # fmt: skip
         self.client = httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://engine", timeout=60)
         until(socket.exists)
         self.start_s = time.monotonic() - began

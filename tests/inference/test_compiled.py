@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from counts import Counts
+from outcrop.domain.weights import BF16, FLOAT32, INT8
 from outcrop.inference import compiled
 from outcrop.inference.adapter import Adapter
 from outcrop.inference.cache import Cache
@@ -138,8 +139,8 @@ def test_the_pass_in_eight_bits_is_its_twins_and_near_the_whole(
 ) -> None:
     tensors, adapter = read_tensors(checkpoint), Adapter.load(adapters["a"], config, CPU)
     steps = [evens_first([Place(row, 0, 9 + row) for row in range(9)])]
-    found = run(CompiledNetwork(config, tensors, eight_bits=True), config, steps, adapter)
-    twin = run(TorchNetwork(config, tensors, CPU, eight_bits=True), config, steps, adapter)
+    found = run(CompiledNetwork(config, tensors, weights=INT8), config, steps, adapter)
+    twin = run(TorchNetwork(config, tensors, CPU, weights=INT8), config, steps, adapter)
     whole = run(fast, config, steps, adapter)
     spread = float(whole.std())
     # A number on the border of two bytes may fall to either side: no more than that differs from the twin.
@@ -150,5 +151,34 @@ def test_the_pass_in_eight_bits_is_its_twins_and_near_the_whole(
 def test_company_and_pieces_change_no_bit_in_eight_bits(
     checkpoint: Path, config: LlamaConfig, adapters: dict[str, Path]
 ) -> None:
-    network = CompiledNetwork(config, read_tensors(checkpoint), eight_bits=True)
+    network = CompiledNetwork(config, read_tensors(checkpoint), weights=INT8)
     require_that_company_changes_no_bit(network, config, Adapter.load(adapters["b"], config, CPU))
+
+
+def halved(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What bfloat16 leaves of the weights."""
+    return {name: tensor.bfloat16().float() for name, tensor in tensors.items()}
+
+
+def test_the_pass_in_bfloat16_is_to_the_bit_the_one_over_what_it_leaves_of_the_weights(
+    checkpoint: Path, config: LlamaConfig, adapters: dict[str, Path]
+) -> None:
+    """So that a checkpoint that is stored in bfloat16 loses nothing by it."""
+    tensors, adapter = halved(read_tensors(checkpoint)), Adapter.load(adapters["a"], config, CPU)
+    for rows in (1, 17):
+        steps = [evens_first([Place(row, 0, 9 + row) for row in range(rows)])]
+        found, whole = (
+            run(CompiledNetwork(config, tensors, weights), config, steps, adapter) for weights in (BF16, FLOAT32)
+        )
+        assert torch.equal(found, whole)
+    twin = run(TorchNetwork(config, tensors, CPU, BF16), config, steps, adapter)
+    torch.testing.assert_close(found, twin, atol=2e-4, rtol=2e-4)
+
+
+def test_bfloat16_takes_half_the_memory_of_the_matrices(
+    fast: CompiledNetwork, checkpoint: Path, config: LlamaConfig
+) -> None:
+    tensors = read_tensors(checkpoint)
+    in_floats = tensors["model.embed_tokens.weight"].nbytes  # read as they are, beside the matrix of the last product
+    small = CompiledNetwork(config, tensors, BF16)
+    assert small.size_bytes - in_floats < 0.6 * (fast.size_bytes - in_floats)

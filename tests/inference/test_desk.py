@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import pytest
@@ -70,8 +70,8 @@ def answer(max_tokens: int = 10_000) -> Answer:
     return Answer(prompt=[1], sampling=Sampling(max_tokens=max_tokens, seed=0), model="base", writer=Spelled())
 
 
-async def first(pieces: AsyncIterator[Progress | Broken]) -> Progress | Broken:
-    async with aclosing(pieces) as heard:  # type: ignore[type-var]  # async generators close
+async def first(pieces: AsyncGenerator[Progress | Broken, None]) -> Progress | Broken:
+    async with aclosing(pieces) as heard:
         async for piece in heard:
             return piece
     raise AssertionError("nothing was said")

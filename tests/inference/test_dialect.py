@@ -14,6 +14,8 @@ SHAPES = (
     dialect.TokenizeAsked,
     dialect.LoadAsked,
     dialect.UnloadAsked,
+    dialect.EvictableAsked,
+    dialect.SharesAsked,
     dialect.StreamOptions,
 )
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -89,6 +90,56 @@ def test_a_prompts_log_probabilities_are_not_streamed_and_not_without_end(engine
     refused = post(engine, "/v1/completions", prompt="x", prompt_logprobs=1, stream=True)
     assert refused.status_code == 400 and "prompt_logprobs" in refused.json()["error"]["message"]
     assert post(engine, "/v1/completions", prompt="x", prompt_logprobs=21).status_code == 400
+
+
+def test_what_a_completion_says_of_its_tokens(engine: Engine, tokenizer: Tokenizer) -> None:
+    asked = {"prompt": PROMPT, "max_tokens": 12, "temperature": 0, "model": "a"}
+    choice = post(engine, "/v1/completions", **asked, logprobs=2).json()["choices"][0]
+    told = choice["logprobs"]
+    for own, top, logprob in zip(told["tokens"], told["top_logprobs"], told["token_logprobs"], strict=True):
+        assert top[own] == logprob == max(top.values()) < 0
+    plain = post(engine, "/v1/completions", **asked).json()["choices"][0]
+    assert plain == {name: value for name, value in choice.items() if name != "logprobs"}
+    bare = post(engine, "/v1/completions", **asked, logprobs=0).json()["choices"][0]["logprobs"]
+    assert bare == {**told, "top_logprobs": None}
+
+
+def test_an_echo_says_the_prompt_and_what_was_thought_of_it(engine: Engine, tokenizer: Tokenizer) -> None:
+    prompt = tokenizer.render_raw_prompt(PROMPT)
+    asked = {"prompt": PROMPT, "max_tokens": 6, "temperature": 0}
+    plain = post(engine, "/v1/completions", **asked, logprobs=1).json()["choices"][0]
+    scored = post(engine, "/v1/completions", **asked, prompt_logprobs=0).json()["choices"][0]["prompt_logprobs"]
+    choice = post(engine, "/v1/completions", **asked, logprobs=1, echo=True).json()["choices"][0]
+    told = choice["logprobs"]
+    assert choice["text"] == PROMPT + plain["text"]
+    assert told["token_logprobs"][: len(prompt)] == [
+        None,
+        *(place[str(token)]["logprob"] for token, place in zip(prompt[1:], scored[1:], strict=True)),
+    ]
+    assert told["tokens"][len(prompt) :] == plain["logprobs"]["tokens"]
+    assert told["token_logprobs"][len(prompt) :] == plain["logprobs"]["token_logprobs"]
+    assert post(engine, "/v1/completions", **asked, echo=True, stream=True).status_code == 400
+
+
+@pytest.mark.parametrize("temperature", [0, 1.4])
+def test_a_chat_says_the_same_of_its_tokens_streamed_and_not(engine: Engine, temperature: float) -> None:
+    ask = {"model": "b", "messages": [{"role": "user", "content": "jump"}], "max_tokens": 40, "seed": 3}
+    ask |= {"logprobs": True, "top_logprobs": 3, "temperature": temperature}
+    choice = post(engine, "/v1/chat/completions", **ask).json()["choices"][0]
+    content = choice["logprobs"]["content"]
+    plain = [token for token in content if not re.fullmatch(r"<\|\w+\|>", token["token"])]  # text says no special ones
+    text = b"".join(bytes(token["bytes"]) for token in plain)
+    assert text.decode(errors="replace").startswith(choice["message"]["content"])
+    for token in content:
+        best = [one["logprob"] for one in token["top_logprobs"]]
+        assert len(best) == 3 and best == sorted(best, reverse=True) and token["logprob"] <= best[0]
+    *chunks, _ = streamed(engine, "/v1/chat/completions", **ask)
+    assert [token for chunk in chunks for token in chunk["choices"][0]["logprobs"]["content"]] == content
+
+
+def test_top_logprobs_without_logprobs_is_refused(engine: Engine) -> None:
+    ask = {"messages": [{"role": "user", "content": "jump"}], "top_logprobs": 3}
+    assert post(engine, "/v1/chat/completions", **ask).status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def prompt_of(number: int, length: int) -> list[int]:
 
 
 def asked(models: GeneralModels, name: str, prompt: list[int], sampling: Sampling) -> Answer:
-    return Answer(prompt=prompt, sampling=sampling, model=models.find(name), writer=Silent())
+    return Answer(prompt=prompt, sampling=sampling, model=models.shelf.find(name), writer=Silent())
 
 
 def greedy(count: int = COUNT) -> Sampling:
@@ -208,4 +208,4 @@ def test_what_does_not_fit_is_refused(qwen: Path, tmp_path: Path) -> None:
         models.load("nothing", tmp_path)
     with pytest.raises(SettingsError, match="'base'"):
         models.load("base", tmp_path)
-    assert models.names() == ["base"] and not models.unload("other")
+    assert models.shelf.names() == ["base"] and not models.shelf.remove("other")

@@ -24,7 +24,7 @@ def test_the_pebble_says_what_transformers_says() -> None:
     config, tokenizer = LlamaConfig.load(PEBBLE), Tokenizer.load(PEBBLE)
     limits = Limits(rows=4, cache_tokens=4096, context_tokens=config.context_tokens)
     scheduler, runner = Scheduler(limits, tokenizer.stop_ids), Runner(Cache(config, 4096, CPU))
-    base = Models(PEBBLE, config, CPU).find("base")
+    base = Models(PEBBLE, config, CPU).shelf.find("base")
     asked = [tokenizer.render_chat([{"role": "user", "content": text}]) for text in ("Parse a URL.", "Hi", "def f(x):")]
     answers, said = [], {}
     for prompt in asked:

@@ -1,6 +1,7 @@
 """8 bits are served only where they answer nearly as float32 does, and say what they cost."""
 
 import re
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from outcrop.domain.errors import SettingsError
-from outcrop.domain.weights import INT8
+from outcrop.domain.weights import BF16, INT8
 from outcrop.inference.loading import Wishes, load_engine
 from outcrop.inference.quality import LEAST_EQUAL, MOST_MORE_BITS, Quality, RoundedLoader, Sample
 from outcrop.modeling.config import LlamaConfig
@@ -35,12 +36,21 @@ def test_the_limits_bind() -> None:
 
 def test_the_pebble_may_be_served_and_says_what_it_costs(capfd: pytest.CaptureFixture[str]) -> None:
     loaded = load_engine(PEBBLE, CPU, WISHES)
-    assert loaded.models.names() == ["base"]
+    assert loaded.models.shelf.names() == ["base"]
     told = re.search(r"takes (\S+) bits, in float32 (\S+): .* (\S+)% of the likeliest", capfd.readouterr().err)
     assert told is not None
     rounded, whole, equal = map(float, told.groups())
     assert whole != rounded == pytest.approx(whole, rel=MOST_MORE_BITS)
     assert 100 * LEAST_EQUAL <= equal <= 100.0
+
+
+def test_what_bfloat16_costs_is_measured_alike(capfd: pytest.CaptureFixture[str]) -> None:
+    load_engine(PEBBLE, CPU, replace(WISHES, weights=BF16))
+    told = re.search(r"In bfloat16 .* takes (\S+) bits, in float32 (\S+): .* (\S+)% of", capfd.readouterr().err)
+    assert told is not None
+    rounded, whole, equal = map(float, told.groups())
+    assert rounded == pytest.approx(whole, rel=MOST_MORE_BITS / 10)
+    assert 98.0 <= equal <= 100.0
 
 
 def test_a_sample_is_counted_in_bytes_and_fits_the_context(checkpoint: Path) -> None:
@@ -75,4 +85,4 @@ def test_other_whole_weights_must_show_it_too(checkpoint: Path, other_weights: P
 def test_adapters_run_over_rounded_weights(checkpoint: Path, adapters: dict[str, Path]) -> None:
     models = load_engine(checkpoint, CPU, WISHES).models
     models.load("a", adapters["a"])
-    assert models.names() == ["base", "a"]
+    assert models.shelf.names() == ["base", "a"]

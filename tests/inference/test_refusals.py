@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import torch
+from starlette.requests import ClientDisconnect
 
 from outcrop.domain.model_units import Capacity
 from outcrop.inference.desk import Desk
@@ -47,7 +49,7 @@ class Engine:
         tokenizer = Tokenizer.load(checkpoint)
         self.gate, self.shares = Gate(loaded), Shares(SLOW, loaded.limits.rows)
         self.desk = Desk(Scheduler(loaded.limits, frozenset(), self.shares), self.gate, self.shares)
-        app = create_app(
+        self.app = create_app(
             Parts(
                 desk=self.desk,
                 models=loaded.models,
@@ -56,7 +58,7 @@ class Engine:
                 shares=self.shares,
             )
         )
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://engine")
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app=self.app), base_url="http://engine")
 
     async def ask(self, buyer: str, tokens: int = 40) -> httpx.Response:
         body = {"prompt": [5, 6], "max_tokens": tokens, "temperature": 0, "user": buyer}
@@ -115,6 +117,25 @@ async def test_on_an_idle_machine_nobody_is_refused(engine: Engine) -> None:
     many = await asyncio.gather(*(engine.ask("flood") for _ in range(12)))
     assert [each.status_code for each in many] == [200] * 12
     assert engine.standing("flood")["open"] == 0
+
+
+async def test_whoever_is_gone_before_the_first_byte_holds_no_share(engine: Engine) -> None:
+    engine.shares.sell({"pt": 1}, 1)
+    body = msgspec.json.encode({"prompt": [5, 6], "max_tokens": 40, "user": "pt", "stream": True})
+    scope = {"type": "http", "asgi": {"spec_version": "2.4"}, "method": "POST", "path": "/v1/completions"}
+    before = engine.standing("pt")["left_s"]
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(_: Any) -> None:
+        assert engine.standing("pt")["open"] == 1
+        raise OSError("gone")
+
+    with pytest.raises((ClientDisconnect, OSError)):
+        await engine.app({**scope, "headers": [], "query_string": b""}, receive, send)
+    assert (engine.standing("pt")["open"], engine.standing("pt")["answers"]) == (0, 0)
+    assert engine.standing("pt")["left_s"] == pytest.approx(before)
 
 
 @pytest.mark.parametrize("body", [{"units": {"a": 0}, "sold": 1}, {"units": {}, "sold": -1}, {"sold": 1}])

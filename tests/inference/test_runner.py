@@ -44,7 +44,7 @@ def ragged_prompt(number: int, length: int) -> list[int]:
 
 
 def asked(models: Models, name: str, prompt: list[int], sampling: Sampling) -> Answer:
-    return Answer(prompt=prompt, sampling=sampling, model=models.find(name), writer=Silent())
+    return Answer(prompt=prompt, sampling=sampling, model=models.shelf.find(name), writer=Silent())
 
 
 def run_staggered(scheduler: Scheduler, runner: Runner, answers: list[Answer], gap: int) -> None:
@@ -125,6 +125,31 @@ def test_a_prompts_log_probabilities_are_transformers_in_pieces_and_in_company(
                 assert one.logprob == pytest.approx(float(row[one.token]), abs=1e-4)
 
 
+def test_what_is_said_of_chosen_tokens_is_transformers_in_company(
+    checkpoint: Path, models: Models, adapters: dict[str, Path], merged: Callable[..., Any]
+) -> None:
+    """Each as many as it asked for, whatever the temperature; who asked for none gets none."""
+    names = {"base": (None, 0), "a": (adapters["a"], 5), "c": (adapters["c"], 2)}
+    answers = [
+        asked(models, name, ragged_prompt(at, 20), Sampling(max_tokens=9, seed=at, temperature=0.8, logprobs=likeliest))
+        for at, (name, (_, likeliest)) in enumerate(names.items())
+    ]
+    unscored = asked(models, "b", ragged_prompt(9, 15), Sampling(max_tokens=9, seed=0))
+    run_staggered(*parts(checkpoint), [*answers, unscored], gap=1)
+    assert unscored.scores == []
+    for answer, (folder, likeliest) in zip(answers, names.values(), strict=True):
+        with torch.no_grad():
+            logits = merged(checkpoint, folder)(torch.tensor([answer.known[:-1]])).logits[0]
+        rows = logits[len(answer.prompt) - 1 :].log_softmax(-1)
+        for (own, *others), row, token in zip(answer.scores, rows, answer.known[len(answer.prompt) :], strict=True):
+            assert own.token == token and own.rank == int((row > row[token]).sum()) + 1
+            assert [one.token for one in others] == [
+                best for best in row.topk(max(likeliest, 1)).indices.tolist() if best != token
+            ][: likeliest or 0]
+            for one in (own, *others):
+                assert one.logprob == pytest.approx(float(row[one.token]), abs=1e-4)
+
+
 def test_a_cancelled_answer_leaves_the_others_exact(checkpoint: Path, models: Models, expected: Expected) -> None:
     scheduler, runner = parts(checkpoint)
     greedy = Sampling(max_tokens=20, seed=0, temperature=0.0)
@@ -161,7 +186,7 @@ def test_an_adapter_that_does_not_fit_is_refused(models: Models, adapters: dict[
     (tmp_path / "adapter_config.json").write_text('{"r": 4, "lora_alpha": 8, "use_dora": true}')
     with pytest.raises(SettingsError, match="use_dora"):
         models.load("dora", tmp_path)
-    assert models.find("dora") is None
+    assert models.shelf.find("dora") is None
 
 
 def test_a_folder_without_weights_and_the_base_name_are_refused(models: Models, tmp_path: Path) -> None:

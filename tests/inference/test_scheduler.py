@@ -1,9 +1,11 @@
 """What is decided and absorbed, with a stand-in for the tensors: the next token is a function of the last."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from outcrop.inference.asking import Progress, Sampling
-from outcrop.inference.scheduler import Answer, Limits, Scheduler, Step
+from outcrop.inference.scheduler import Answer, FirstCome, Limits, Scheduler, Step
 
 END = 9
 
@@ -136,3 +138,49 @@ def test_a_cancelled_answer_leaves_at_once(steps_before: int) -> None:
     one.cancelled = True
     assert scheduler.decide() is None
     assert not scheduler.busy
+
+
+class Still(FirstCome):
+    """These stand still; nobody else does."""
+
+    def __init__(self) -> None:
+        self.still: set[Answer] = set()
+
+    def holds_back(self, answer: Answer) -> bool:
+        return answer in self.still
+
+    def next(self, waiting: Sequence[Answer]) -> Answer | None:
+        return next((one for one in waiting if one not in self.still), None)
+
+
+def test_nobody_makes_room_where_that_is_no_help() -> None:
+    """Beside the first, two rows of 40 would be wanted: the cache has 60 places, whoever stands still."""
+    turns = Still()
+    scheduler = Scheduler(limits(cache_tokens=60), frozenset(), turns)
+    stays, one, other = (answer([0] * 5, max_tokens=15) for _ in range(3))
+    for each in (stays, one, other):
+        scheduler.submit(each)
+    step = scheduler.decide()
+    assert step is not None
+    scheduler.absorb(step, next_tokens(step))
+    turns.still = {one, other}
+    scheduler.submit(answer([0] * 5, max_tokens=35))
+    step = scheduler.decide()
+    assert step is not None
+    assert (one.row, other.row, scheduler.answers()[:3]) == (1, 2, [stays, one, other])
+
+
+def test_no_more_make_room_than_are_needed() -> None:
+    turns = Still()
+    scheduler = Scheduler(limits(cache_tokens=60), frozenset(), turns)
+    stays, one, other = (answer([0] * 5, max_tokens=15) for _ in range(3))
+    for each in (stays, one, other):
+        scheduler.submit(each)
+    step = scheduler.decide()
+    assert step is not None
+    scheduler.absorb(step, next_tokens(step))
+    turns.still = {one, other}
+    newcomer = answer([0] * 5, max_tokens=15)
+    scheduler.submit(newcomer)
+    scheduler.decide()
+    assert (one.row, other.row, newcomer.row) == (1, -1, 2)

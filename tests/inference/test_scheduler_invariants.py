@@ -1,6 +1,7 @@
 """Whatever is asked, cancelled and ended in whatever order, the scheduler keeps its promises; idle means empty.
 
-Hypothesis draws the order. The cache is acted out in plain lists: what a step says must find its own past there.
+Hypothesis draws the order. The cache is acted out in plain lists, and so is what is kept of prompts: what a step says
+must find its own past there.
 """
 
 from hypothesis import settings
@@ -9,12 +10,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from counts import Counts
 from outcrop.inference.asking import Progress, Sampling
+from outcrop.inference.prefixes import Prefixes
 from outcrop.inference.scheduler import Answer, Limits, Scheduler, Step
 
 CONTEXT = 24
 END = 0
 MACHINES = Counts().few_or_full(100, 5000)
 STEPS = 60  # of one machine
+BLOCK = 3
 
 
 class Letters:
@@ -34,23 +37,26 @@ class Letters:
 class Scheduling(RuleBasedStateMachine):
     """A scheduler, the rows that a cache would have, and what each answer was told."""
 
-    @initialize(rows=st.integers(1, 5), room=st.integers(CONTEXT, 100), prefill=st.integers(1, 12))
-    def begin(self, rows: int, room: int, prefill: int) -> None:
+    @initialize(
+        rows=st.integers(1, 5), room=st.integers(CONTEXT, 100), prefill=st.integers(1, 12), places=st.integers(0, 9)
+    )
+    def begin(self, rows: int, room: int, prefill: int, places: int) -> None:
         limits = Limits(rows=rows, cache_tokens=room, context_tokens=CONTEXT, prefill_tokens=prefill)
-        self.scheduler = Scheduler(limits, frozenset({END}))
+        self.scheduler = Scheduler(limits, frozenset({END}), prefixes=Prefixes(places, BLOCK))
         self.cache: list[list[int]] = [[] for _ in range(rows)]
+        self.places: list[tuple[str, list[int]]] = [("", []) for _ in range(places)]
         self.said: dict[Answer, list[Progress]] = {}
         self.told_to_end: set[Answer] = set()
 
     @rule(
-        prompt=st.lists(st.integers(1, 9), min_size=1, max_size=CONTEXT - 1),
+        prompt=st.lists(st.integers(1, 9) | st.just(1), min_size=1, max_size=CONTEXT - 1),
         most=st.integers(1, CONTEXT),
         model=st.sampled_from("xyz"),
         stop=st.none() | st.sampled_from("bcd"),
     )
     def submit(self, prompt: list[int], most: int, model: str, stop: str | None) -> None:
         sampling = Sampling(max_tokens=most, seed=0)
-        answer = Answer(prompt=prompt, sampling=sampling, model=model, writer=Letters(stop))
+        answer = Answer(prompt=prompt, sampling=sampling, model=model, writer=Letters(stop), version=model)
         self.said[answer] = []
         self.scheduler.submit(answer)
 
@@ -125,10 +131,19 @@ class Scheduling(RuleBasedStateMachine):
         """What a cache would do; each span must stand behind the whole of its own past."""
         for move in step.moves:
             self.cache[move.target] = self.cache[move.source][: move.length]
+        versions = {answer.row: answer.version for answer in self.scheduler.answers() if answer.row >= 0}
+        for fill in step.fills:
+            assert all(self.places[place][0] == versions[fill.row] for place in fill.places), "of another version"
+            self.cache[fill.row] = [token for place in fill.places for token in self.places[place][1]]
         for span in step.spans:
             row = self.cache[span.answer.row]
             row[span.start :] = span.tokens
             assert row == span.answer.known[: len(row)], "the cached tokens are another's"
+        for keep in step.keeps:
+            for at, place in enumerate(keep.places):
+                start = keep.start + at * BLOCK
+                self.places[place] = (versions[keep.row], self.cache[keep.row][start : start + BLOCK])
+                assert len(self.places[place][1]) == BLOCK, "what is kept has run"
 
 
 Scheduling.TestCase.settings = settings(max_examples=MACHINES, stateful_step_count=STEPS, deadline=None)

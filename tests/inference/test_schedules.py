@@ -1,8 +1,8 @@
 """Whatever arrives when, for whichever model, and whoever hangs up: each answer is transformers' own; idle means empty.
 
 Each schedule is drawn from its number: the compiled pass or its twin, rows, memory (often so little that newcomers must
-wait), prompt pieces, end tokens, arrivals, prompts, models of several ranks, hang-ups, rows taken away, models unloaded
-and loaded anew.
+wait), prompt pieces, end tokens, arrivals, prompts (some with a beginning that others have too), room for what is kept
+of them, models of several ranks, hang-ups, rows taken away, models unloaded and loaded anew.
 """
 
 import random
@@ -20,10 +20,13 @@ from counts import Counts
 from outcrop.inference.adapter import Adapter
 from outcrop.inference.asking import Sampling
 from outcrop.inference.cache import Cache
+from outcrop.inference.kept_blocks import KeptBlocks
 from outcrop.inference.models import Model, Network, load_network
 from outcrop.inference.network import TorchNetwork
+from outcrop.inference.prefixes import Prefixes
 from outcrop.inference.runner import Runner
 from outcrop.inference.scheduler import Answer, Limits, Scheduler
+from outcrop.inference.shelf import About
 from outcrop.modeling.config import LlamaConfig
 from outcrop.modeling.weights import read_tensors
 
@@ -60,7 +63,7 @@ class Shelf:
             network = self.networks.get(name, self.networks["base"])
             folder = self.adapters.get(name)
             laid_out = network.fit(Adapter.load(folder, self.config, CPU)) if folder else None
-            self.held[name] = Model(name, network, laid_out)
+            self.held[name] = Model(name, network, About(version=name, size_bytes=0), laid_out)
         return self.held[name]
 
     def evict(self, name: str) -> None:
@@ -98,7 +101,9 @@ def tally(counts: Counts) -> Iterator[Tally]:
     """What all schedules came to, kept where they are all."""
     found: Tally = Counter()
     yield found
-    assert found["put_back"] > 0 or found["schedules"] < SCHEDULES, "nobody lost a row"
+    if found["schedules"] == SCHEDULES:
+        assert found["put_back"] > 0, "nobody lost a row"
+        assert found["prompt_tokens_found"] > 0, "no beginning was used again"
     assert found["ties"] <= max(1, MOST_TIES * found["answers"]), found
     counts.record("schedules", {**found, "ties": found["ties"]})
 
@@ -111,13 +116,18 @@ class Schedule:
     limits: Limits
     ends: frozenset[int]
     shelf: Shelf
+    places: int
+    beginnings: list[list[int]]
 
     def answer(self) -> Answer:
         dice = self.dice
         prompt = [0, *(dice.randrange(4, VOCABULARY) for _ in range(dice.randrange(LONGEST_PROMPT)))]
+        shared = dice.choice(self.beginnings)
+        prompt[: len(shared)] = shared[: dice.randint(1, len(prompt))]
         sampling = Sampling(max_tokens=dice.randint(1, LONGEST_ANSWER), seed=0, temperature=0.0)
         model = self.shelf.find(dice.choice(self.shelf.names()))
-        return Answer(prompt=prompt, sampling=sampling, model=model, writer=Silent())
+        version = model.about.version
+        return Answer(prompt=prompt, sampling=sampling, model=model, writer=Silent(), version=version)
 
 
 def drawn(number: int, shelves: dict[str, Shelf], config: LlamaConfig) -> Schedule:
@@ -128,7 +138,10 @@ def drawn(number: int, shelves: dict[str, Shelf], config: LlamaConfig) -> Schedu
         prefill_tokens=dice.randint(4, 64),
     )  # fmt: skip
     ends = frozenset(dice.randrange(4, VOCABULARY) for _ in range(dice.choice((0, 8, 24))))
-    return Schedule(dice=dice, limits=limits, ends=ends, shelf=shelves["torch" if number % 4 == 3 else "loaded"])
+    beginnings = [[0, *(dice.randrange(4, VOCABULARY) for _ in range(dice.randrange(50)))] for _ in range(3)]
+    places = dice.choice((0, 2, 8, 64))
+    shelf = shelves["torch" if number % 4 == 3 else "loaded"]
+    return Schedule(dice=dice, limits=limits, ends=ends, shelf=shelf, places=places, beginnings=beginnings)
 
 
 class Moods:
@@ -155,9 +168,11 @@ class Moods:
 def run(schedule: Schedule, config: LlamaConfig, tally: Tally) -> list[Answer]:
     """Newcomers, steps, hang-ups and evictions in an order of the dice's, until all have ended."""
     dice, limits = schedule.dice, schedule.limits
-    scheduler = Scheduler(limits, schedule.ends, Moods(dice))
+    prefixes = Prefixes(schedule.places)
+    scheduler = Scheduler(limits, schedule.ends, Moods(dice), prefixes)
     cache = Cache(config, limits.cache_tokens, CPU)
-    runner, answers, to_come = Runner(cache), [], dice.randint(1, MOST_ANSWERS)
+    runner = Runner(cache, KeptBlocks(config, schedule.places, CPU))
+    answers, to_come = list[Answer](), dice.randint(1, MOST_ANSWERS)
     while to_come or scheduler.busy:
         while to_come and dice.random() < 0.4:
             answers.append(schedule.answer())
@@ -180,6 +195,7 @@ def run(schedule: Schedule, config: LlamaConfig, tally: Tally) -> list[Answer]:
     scheduler.check()
     assert not scheduler.answers()
     assert all(answer.row < 0 for answer in answers)
+    tally["prompt_tokens_found"] += prefixes.found_tokens
     return answers
 
 

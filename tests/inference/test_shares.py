@@ -14,12 +14,14 @@ from counts import Counts
 from outcrop.domain.model_units import SHARES, UNITS_FOR_SALE, Capacity, left_over, share_of
 from outcrop.domain.token_bucket import BURST_S
 from outcrop.inference.asking import Sampling
+from outcrop.inference.prefixes import BLOCK, Prefixes
 from outcrop.inference.scheduler import Answer, Limits, Scheduler
 from outcrop.inference.shares import ON_DEMAND, Shares
 
 CAPACITY = Capacity(input_tokens_s=1000.0, output_tokens_s=1000.0)
 LIMITS = Limits(rows=16, cache_tokens=100_000, context_tokens=512)
 PROMPT, OUTPUT = 32, 64
+LONG = 440  # an answer that takes many times what a full step takes, as answers do
 WORK_S = CAPACITY.work_s(PROMPT, OUTPUT)
 FLOODS_FOR_S = Counts().few_or_full(60, 3000)
 
@@ -32,9 +34,9 @@ class Letters:
         return "", None
 
 
-def answer(buyer: str, model: str = "base", output: int = OUTPUT) -> Answer:
+def answer(buyer: str, model: str = "base", output: int = OUTPUT, prompt: int = PROMPT) -> Answer:
     sampling = Sampling(max_tokens=output, seed=0)
-    return Answer(prompt=[1] * PROMPT, sampling=sampling, model=model, writer=Letters(), buyer=buyer)
+    return Answer(prompt=[1] * prompt, sampling=sampling, model=model, writer=Letters(), buyer=buyer)
 
 
 @dataclass
@@ -53,10 +55,9 @@ class Machine:
 
     def ask(self, asked: Answer) -> bool:
         """As the face does: refused, or here."""
-        if self.shares.refused_for_s(asked) is not None:
+        if self.shares.admit(asked) is not None:
             self.refused[asked.buyer] += 1
             return False
-        self.shares.open(asked)
         self.scheduler.submit(asked)
         return True
 
@@ -107,6 +108,27 @@ def test_a_lone_client_is_never_refused_and_has_every_row(buyer: str) -> None:
     assert machine.done_s(buyer) > 0.95 * (machine.now - 2 * LIMITS.rows * WORK_S)
 
 
+def test_what_was_kept_of_a_prompt_is_not_charged() -> None:
+    """The second of two that are alike runs one block less, and no more than that."""
+    machine = sold(alone=1)
+    machine.scheduler = Scheduler(LIMITS, frozenset(), machine.shares, Prefixes(8))
+    charged = []
+    for _ in range(2):
+        before = machine.shares.report()["alone"]
+        asked = answer("alone", output=1)
+        asked.version = "v"
+        machine.ask(asked)
+        machine.step()
+        after = machine.shares.report()["alone"]
+        charged.append((before["left_s"] - after["left_s"], after["input_tokens"] - before["input_tokens"]))
+        machine.now += 1000.0  # the bucket is full again
+    saved = BLOCK * ((PROMPT - 1) // BLOCK)
+    refilled_s = 0.1  # a share of the step's own time comes back while it runs
+    assert charged[0][0] == pytest.approx(CAPACITY.work_s(PROMPT, 1), rel=refilled_s)
+    assert charged[1][0] == pytest.approx(CAPACITY.work_s(PROMPT - saved, 1), rel=refilled_s)
+    assert [tokens for _, tokens in charged] == [PROMPT, PROMPT - saved]
+
+
 def test_who_comes_later_does_not_pay_before_who_waits_for_the_same_account() -> None:
     machine = sold(neighbour=UNITS_FOR_SALE)
     machine.drain(ON_DEMAND)
@@ -154,6 +176,31 @@ def test_a_neighbour_within_its_units_hardly_notices_a_flood() -> None:
     assert len(quiet_lives) > FLOODS_FOR_S / 2
     assert sorted(quiet_lives)[int(0.95 * len(quiet_lives))] <= 1.3 * alone
     assert machine.refused["flood"] > 0
+
+
+@pytest.mark.parametrize(("prompt", "output"), [(480, 8), (8, 480), (PROMPT, OUTPUT)])
+def test_whatever_a_flood_asks_for_a_neighbours_answers_take_hardly_longer(prompt: int, output: int) -> None:
+    """Not steps are counted but what they take, the one under way when a question comes included."""
+    machine = sold(flood=2, quiet=UNITS_FOR_SALE - 2)
+    machine.drain("flood")
+    alone_s = CAPACITY.work_s(PROMPT, LONG)
+    lives: list[float] = []
+    mine, comes = None, machine.now
+    while machine.now < FLOODS_FOR_S / 2:
+        while machine.open_of("flood") < LIMITS.rows and machine.ask(answer("flood", prompt=prompt, output=output)):
+            pass
+        if mine in machine.ended:
+            lives.append(machine.now - comes)
+            mine, comes = None, comes + 2 * alone_s
+        if mine is None and machine.now >= comes:
+            mine = answer("quiet", output=LONG)
+            assert machine.ask(mine), "nobody is refused what was bought"
+        machine.step()
+    assert len(lives) > FLOODS_FOR_S / 5 / alone_s / 2
+    assert sorted(lives)[int(0.95 * len(lives))] <= 1.3 * alone_s
+    work_s = CAPACITY.work_s(prompt, output)
+    done_s = sum(work_s for one in machine.ended if one.buyer == "flood")
+    assert done_s >= 0.8 * share_of(2) * machine.now - LIMITS.rows * work_s, "and the flood gets what it bought"
 
 
 def test_two_who_flood_within_reach_of_a_third_get_what_they_bought() -> None:
@@ -220,10 +267,10 @@ def test_a_refusal_says_when_there_is_room_and_then_there_is() -> None:
     machine = sold(flood=1, quiet=1)
     machine.drain("flood")
     machine.shares.open(answer("quiet"))
-    wait_s = machine.shares.refused_for_s(answer("flood"))
+    wait_s = machine.shares.admit(answer("flood"))
     assert wait_s is not None and 0 < wait_s <= WORK_S / share_of(1)
     machine.now += wait_s + 1e-6
-    assert machine.shares.refused_for_s(answer("flood")) is None
+    assert machine.shares.admit(answer("flood")) is None
 
 
 def test_what_was_promised_and_not_said_is_paid_back() -> None:
@@ -240,6 +287,56 @@ def test_what_was_promised_and_not_said_is_paid_back() -> None:
     told = machine.shares.report()["pt"]
     assert told["left_s"] == pytest.approx(most - CAPACITY.work_s(PROMPT, 4))
     assert (told["answers"], told["input_tokens"], told["output_tokens"], told["open"]) == (1, PROMPT, 4, 0)
+
+
+def test_of_two_at_once_one_has_what_is_left_for_one() -> None:
+    machine = sold(flood=1, quiet=1)
+    machine.shares.open(answer("quiet"))
+    machine.drain("flood")
+    machine.now += 1.5 * WORK_S / share_of(1)
+    assert machine.shares.admit(answer("flood")) is None
+    assert machine.shares.admit(answer("flood")) is not None
+
+
+def test_who_owes_is_not_let_in_for_less() -> None:
+    """What comes in now is what the account can pay after all that it let in before."""
+    machine = sold(flood=1, quiet=1)
+    machine.drain("flood")
+    large, small = answer("flood", output=480), answer("flood", output=1)
+    machine.shares.open(large)
+    machine.shares.open(answer("quiet"))
+    machine.now += 2 * CAPACITY.work_s(PROMPT, 1) / share_of(1)
+    wait_s = machine.shares.admit(small)
+    assert wait_s is not None and wait_s > CAPACITY.work_s(0, 400)
+
+
+def test_an_answer_that_ends_early_costs_its_buyer_no_turn() -> None:
+    """Whoever asks for a long answer and gets a short one has its next turn as after a short one."""
+    machine = sold(short=1, long=1)
+    stays, stops = answer("short", output=1), answer("short", output=480)
+    for one in (stays, stops):
+        machine.shares.open(one)
+    stops.cached = PROMPT
+    stops.known.append(2)
+    machine.shares.close(stops)
+    others = [answer("long") for _ in range(2)]
+    following = answer("short")
+    for one in (*others, following):
+        machine.shares.open(one)
+    assert machine.shares.next([*others, following]) is others[0]
+    assert machine.shares.next([others[1], following]) is following
+
+
+def test_a_buyer_that_was_not_named_for_a_while_comes_back_with_what_it_had() -> None:
+    machine = sold(pt=1, quiet=1)
+    machine.drain("pt")
+    before = machine.shares.report()["pt"]
+    machine.shares.sell({"quiet": 1}, 1)
+    machine.now += 1.0
+    machine.shares.sell({"pt": 1, "quiet": 1}, 2)
+    after = machine.shares.report()["pt"]
+    assert after["left_s"] == pytest.approx(before["left_s"] + share_of(1))
+    assert after["answers"] == before["answers"]
 
 
 def test_the_last_minute_is_told_and_no_more() -> None:

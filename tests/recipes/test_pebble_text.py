@@ -3,14 +3,24 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from outcrop.domain.model_shape import ModelShape
+from pebble.gates.verdict import size_line
+from pebble.shipping import FILES
+
 ROOT = Path(__file__).parents[2]
 PEBBLE = ROOT / "src/outcrop/pebbles/text"
+CARD = "README.md"
+
+
+def shape_of(folder: Path) -> ModelShape:
+    return ModelShape.from_config(json.loads((folder / "config.json").read_text()))
 
 
 @pytest.fixture
@@ -82,10 +92,11 @@ def test_the_recipe_makes_a_checkpoint_that_transformers_loads(tmp_path: Path) -
 
     _make(tmp_path / "pebble")
     made = {path.name for path in (tmp_path / "pebble").iterdir()}
-    assert made == {path.name for path in PEBBLE.iterdir()} | {"curve.svg"}
+    assert made == {*FILES, CARD}
     assert not (tmp_path / "pebble.run/state.safetensors").exists(), "the run is over"
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "pebble")
-    assert 4_000_000 < model.num_parameters() < 5_000_000
+    assert model.num_parameters() == shape_of(tmp_path / "pebble").weights
+    assert size_line((tmp_path / "pebble/model.safetensors").stat().st_size).passed
     assert len(AutoTokenizer.from_pretrained(tmp_path / "pebble")) == model.config.vocab_size
     card = (tmp_path / "pebble/README.md").read_text()
     lines = [json.loads(line) for line in (tmp_path / "pebble.run/log.jsonl").read_text().splitlines()]
@@ -123,4 +134,20 @@ def test_the_pebble_that_ships_is_whole() -> None:
     translated = json.loads((PEBBLE / "outcrop.json").read_text())
     assert translated == json.loads((ROOT / "recipes/pebble/outcrop.json").read_text())
     assert translated["learning_rate"].keys() == {"nova", "claude", "llama", "titan"}
-    assert (PEBBLE / "model.safetensors").stat().st_size < 9_000_000
+    assert size_line((PEBBLE / "model.safetensors").stat().st_size).passed
+
+
+def test_the_card_that_ships_shows_what_lies_beside_it_and_counts_right() -> None:
+    card = (PEBBLE / CARD).read_text()
+    shown = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", card)
+    shipped = {path.name for path in PEBBLE.iterdir()}
+    assert {*FILES, CARD} - {"curve.svg"} | {*shown} <= shipped
+    shape = shape_of(PEBBLE)
+    assert f"of {shape.weights / 1e6:.1f} million parameters" in " ".join(card.split())
+    assert f"vocabulary {shape.vocabulary_size:,}, tied" in " ".join(card.split())
+
+
+def test_the_readme_says_of_the_pebble_what_its_card_says() -> None:
+    shape = shape_of(PEBBLE)
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    assert f"a text model of {shape.weights / 1e6:.1f} million parameters" in readme

@@ -1,12 +1,17 @@
 """A sweep of learning rates: what is learnt is found, and the constants are those of the points."""
 
 import json
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+
+from outcrop.domain.checkpoint_digest import digest_of
+from outcrop.families.catalogue import PEBBLE
 
 ROOT = Path(__file__).parents[2]
 RATES = (1e-4, 1e-3, 2e-3, 4e-3, 1e-2)
@@ -65,6 +70,34 @@ def test_a_card_takes_the_constants_and_keeps_how_a_family_is_squeezed() -> None
     assert card_with(card, {}) == card
 
 
+def test_what_two_sweeps_measured_is_put_together_and_adopted(tmp_path: Path) -> None:
+    """Nothing is taught again, so that this takes a moment; the card in the folder is then the one proposed."""
+    folder = Path(shutil.copytree(PEBBLE, tmp_path / "pebble"))
+    known = {"facts": _points((0.0, 1.0, 1.0, 1.0, 0.0)), "task": _points((0.1, 0.5, 0.8, 0.8, 0.7), subject="task")}
+    for subject, points in known.items():
+        about = {"date": "2026-01-01", "digest": digest_of(folder), "points": [asdict(point) for point in points]}
+        (tmp_path / f"{subject}.json").write_text(json.dumps(about))
+    files = [str(tmp_path / f"{subject}.json") for subject in known]
+    command = [sys.executable, str(ROOT / "recipes/pebble_rates.py"), str(folder)]
+    command += ["--results", str(tmp_path / "rates.json"), "--ranks", "16", "--batches", "1", "--adopt"]
+    command += ["--rates", *map(str, RATES), "--known", *files]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=100)
+    result = json.loads((tmp_path / "rates.json").read_text())
+    assert len(result["points"]) == 2 * len(RATES)
+    card = json.loads((folder / "outcrop.json").read_text())
+    assert card == result["card"] and card["learning_rate"]["nova"]["applied"] == 2.8e-3  # between 2e-3 and 4e-3
+    assert card["learning_rate"]["titan"] == json.loads((PEBBLE / "outcrop.json").read_text())["learning_rate"]["titan"]
+
+
+def test_a_card_is_written_as_it_is_read_with_a_line_for_each_family(tmp_path: Path) -> None:
+    from pebble.identity import card_of, write_card
+
+    card = card_of(PEBBLE)
+    write_card(card, tmp_path)
+    assert card_of(tmp_path) == card
+    assert any(line.strip().startswith('"nova": {') for line in (tmp_path / "outcrop.json").read_text().splitlines())
+
+
 def test_a_sweep_teaches_what_its_rate_lets_it_and_draws_it(tmp_path: Path) -> None:
     subprocess.run(
         [
@@ -80,5 +113,6 @@ def test_a_sweep_teaches_what_its_rate_lets_it_and_draws_it(tmp_path: Path) -> N
     assert timid["exact"] == 0.0 < bold["exact"]
     assert timid["loss"] > bold["loss"]
     assert timid["steps"] == bold["steps"] == 39
+    assert result["digest"] == digest_of(PEBBLE)
     drawn = xml.etree.ElementTree.parse(tmp_path / "rates-facts.svg")
     assert "1.0e-06" in {text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")}

@@ -25,6 +25,7 @@ from outcrop.server.calling import Operations
 from outcrop.server.serve import run
 from outcrop.services import table
 from outcrop.services.call import Ground
+from outcrop.services.turned_away import TurnedAway
 from outcrop.store.home import Home, open_home
 
 STARTS_WITHIN_S = 20
@@ -169,19 +170,29 @@ class InProcess:
 
     def ask(self, method: str, path: str, *, headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
         """One request, unsigned unless its headers sign it."""
+        return asyncio.run(self.asked(method, path, headers=headers, body=body))
+
+    async def asked(
+        self, method: str, path: str, *, headers: dict[str, str] | None = None, body: bytes = b""
+    ) -> Answer:
+        """The same, of which many may be under way."""
         sent = {"host": "localhost", **(headers or {})}
         if body:
             sent.setdefault("content-length", str(len(body)))
-        return asyncio.run(answer_of(self.app, scope_of(method, path, sent), [body]))
+        return await answer_of(self.app, scope_of(method, path, sent), [body])
 
     def signed(self, service: str, method: str, path: str, *, body: bytes = b"", **headers: str) -> Answer:
         """One request, signed as botocore signs."""
+        return self.ask(method, path, headers=self.signature(service, method, path, body, **headers), body=body)
+
+    def signature(self, service: str, method: str, path: str, body: bytes, **headers: str) -> dict[str, str]:
+        """The headers of a request, signed."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         request = AWSRequest(method, f"http://localhost{path}", data=body, headers=named)
         key = self._home.administrator()
         signer = S3SigV4Auth if service == "s3" else SigV4Auth
         signer(Credentials(key.access_key_id, key.secret), service, "us-east-1").add_auth(request)
-        return self.ask(method, path, headers={k.lower(): str(v) for k, v in request.headers.items()}, body=body)
+        return {k.lower(): str(v) for k, v in request.headers.items()}
 
 
 def scope_of(method: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
@@ -231,9 +242,12 @@ def in_process(shared_home: Home) -> Iterator[Callable[..., InProcess]]:
     """Applications without sockets, over the tests' own operations or the real ones."""
     apps = []
 
-    def made(operations: Operations | None = None, **settings: Any) -> InProcess:
+    def made(operations: Operations | None = None, turned_away: TurnedAway | None = None, **settings: Any) -> InProcess:
         home = dataclasses.replace(shared_home, settings=dataclasses.replace(shared_home.settings, **settings))
-        apps.append(create_app(ground_of(home), operations))
+        ground = ground_of(home)
+        if turned_away is not None:
+            ground = dataclasses.replace(ground, turned_away=turned_away)
+        apps.append(create_app(ground, operations))
         return InProcess(apps[-1], home)
 
     yield made

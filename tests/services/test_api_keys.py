@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from outcrop.domain import arn as arns
 from outcrop.domain.errors import AccessDeniedException
 from outcrop.services.api_keys import authorize_operation, may_invoke, permissions_of
 from outcrop.services.call import Call, Principal
 from outcrop.services.runtime.resources import invoked_resources
+from outcrop.store import tags
 
 Service = Any
 NOVA = "amazon.nova-micro-v1:0"
@@ -112,6 +114,80 @@ def test_the_callers_address_counts(service: Service) -> None:
     call = ada(service, statement("bedrock:*"), statement("*", effect="Deny", **home))
     authorize_operation(replace(call, source_ip="10.0.0.1"), "InvokeModel", {"modelId": NOVA})
     assert "explicit deny" in denied(replace(call, source_ip="127.0.0.1"), "InvokeModel", modelId=NOVA)
+
+
+def on_tag(name: str, value: str) -> dict[str, Any]:
+    return {"Condition": {"StringEquals": {name: value}}}
+
+
+def bought(service: Service, **given: str) -> tuple[str, str]:
+    """A provisioned model with these tags: its name and its ARN."""
+    made = service.of("bedrock")(
+        "CreateProvisionedModelThroughput",
+        provisionedModelName="bought",
+        modelId=f"{NOVA}:128k",
+        modelUnits=1,
+        tags=[{"key": key, "value": value} for key, value in given.items()],
+    )
+    return "bought", made["provisionedModelArn"]
+
+
+def test_a_denial_on_the_models_tags_is_heard_by_whatever_name_it_is_called(service: Service) -> None:
+    deny = statement("bedrock:InvokeModel*", effect="Deny", **on_tag("aws:ResourceTag/stage", "secret"))
+    call = ada(service, statement("*"), deny)
+    names = bought(service, Stage="secret")
+    for name in names:
+        for operation in ("InvokeModel", "Converse", "InvokeModelWithResponseStream", "ConverseStream", "CountTokens"):
+            assert "explicit deny" in denied(call, operation, modelId=name), (name, operation)
+        assert not may_invoke(permissions_of(call), call, name)
+    authorize_operation(call, "InvokeModel", {"modelId": NOVA})
+    service.of("bedrock")("UntagResource", resourceARN=names[1], tagKeys=["Stage"])
+    for name in names:
+        authorize_operation(call, "InvokeModel", {"modelId": name})
+
+
+def test_a_deployments_tags_are_heard(service: Service) -> None:
+    arn = arns.deployment("us-east-1", service.call.principal.account, "abcdefghijkl")
+    deny = statement("bedrock:InvokeModel", effect="Deny", **on_tag("aws:ResourceTag/stage", "secret"))
+    call = ada(service, statement("*"), deny)
+    authorize_operation(call, "InvokeModel", {"modelId": arn})
+    with call.ground.database.write() as connection:
+        tags.put(connection, arn, {"stage": "secret"})
+    assert "explicit deny" in denied(call, "InvokeModel", modelId=arn)
+
+
+def test_the_users_tags_are_heard_as_they_are_now(service: Service) -> None:
+    deny = statement("bedrock:*", effect="Deny", **on_tag("aws:PrincipalTag/left", "yes"))
+    call = ada(service, statement("*"), deny)
+    authorize_operation(call, "InvokeModel", {"modelId": NOVA})
+    authorize_operation(call, "ListCustomModels", {})
+    service("TagUser", UserName="ada", Tags=[{"Key": "Left", "Value": "yes"}])
+    assert "explicit deny" in denied(call, "InvokeModel", modelId=NOVA)
+    assert "explicit deny" in denied(call, "ListCustomModels")
+
+
+def test_a_model_is_allowed_to_who_has_its_tag(service: Service) -> None:
+    own = on_tag("aws:ResourceTag/team", "${aws:PrincipalTag/team}")
+    call = ada(service, statement(SAYING), statement("bedrock:InvokeModel", **own))
+    name, _ = bought(service, team="red")
+    assert "no policy allows it" in denied(call, "InvokeModel", modelId=name)
+    service("TagUser", UserName="ada", Tags=[{"Key": "team", "Value": "red"}])
+    authorize_operation(call, "InvokeModel", {"modelId": name})
+
+
+@pytest.mark.parametrize("kind", ["aws:ResourceTag", "iam:ResourceTag"])
+def test_a_role_is_not_passed_where_its_tags_deny_it(service: Service, kind: str) -> None:
+    trust = {"Effect": "Allow", "Principal": {"Service": "bedrock.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    made = service(
+        "CreateRole",
+        RoleName="trainer",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+        Tags=[{"Key": "of", "Value": "others"}],
+    )
+    deny = statement("iam:PassRole", effect="Deny", **on_tag(f"{kind}/of", "others"))
+    call = ada(service, statement("*"), deny)
+    said = denied(call, "CreateModelCustomizationJob", jobName="j", roleArn=made["Role"]["Arn"])
+    assert "iam:PassRole" in said and "explicit deny" in said
 
 
 def test_counting_needs_what_invoking_needs(service: Service) -> None:

@@ -54,7 +54,7 @@ def engine_logits(base: Path, folder: Path) -> Tensor:
     config = LlamaConfig.load(base)
     models = Models(base, config, CPU)
     models.load("mine", folder)
-    model, count = models.find("mine"), PROBE.shape[1]
+    model, count = models.shelf.find("mine"), PROBE.shape[1]
     assert model is not None
     cache = Cache(config, 64, CPU)
     cache.prepare([], 1, count)

@@ -77,7 +77,7 @@ def served(job: Any, base: Path, folder: Path) -> torch.Tensor:
     """What the engine computes once it has loaded the stored model."""
     models = GeneralModels(base, CPU)
     models.load("custom", opened(job, folder))
-    custom = models.find("custom")
+    custom = models.shelf.find("custom")
     assert custom is not None
     custom.weights.patches = custom.patches
     return custom.weights.model.network(PROBE).logits[0]

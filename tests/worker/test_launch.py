@@ -13,7 +13,7 @@ from outcrop.domain.events import Finished, Step
 from outcrop.domain.plan import TrainingPlan
 from outcrop.sealed import new_key
 from outcrop.worker import launch
-from outcrop.worker.priority import BEHIND
+from outcrop.worker.priority import Standing
 
 pytestmark = [pytest.mark.xdist_group("worker"), pytest.mark.timeout(60)]
 
@@ -54,11 +54,11 @@ def test_what_the_check_raises_stops_the_child_first(tmp_path: Path) -> None:
 def test_a_child_goes_behind_where_somebody_must_be_served_first(tmp_path: Path) -> None:
     def check() -> None:
         for record in (tmp_path / "processes").iterdir():
-            if psutil.Process(json.loads(record.read_text())["pid"]).nice() == BEHIND:
+            if psutil.Process(json.loads(record.read_text())["pid"]).nice() == Standing.BEHIND:
                 raise KeyError("behind")
 
     with pytest.raises(KeyError, match="behind"):
-        list(launch.train(_training(tmp_path), tmp_path / "processes", check, lambda: True))
+        list(launch.train(_training(tmp_path), tmp_path / "processes", check, lambda: Standing.BEHIND))
 
 
 def test_a_child_that_is_killed_is_said_to_be(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from living import await_that
-from outcrop.worker.priority import BEHIND, LOOK_EVERY_S, Place, put_behind
+from outcrop.worker.priority import Place, Standing, put
 
 AUTOGROUP = Path("/proc/self/autogroup")
 PROGRAM = """
@@ -40,40 +41,66 @@ def session_nice(pid: int | str) -> str:
 
 
 def shares_by_session() -> bool:
-    """The kernel counts our session. In some containers the file is there and empty: they are shared by control groups."""
+    """The kernel counts our session. In some containers the file is there and empty: control groups count there."""
     return AUTOGROUP.exists() and bool(AUTOGROUP.read_text().split())
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a thread's own nice value is Linux's")
 def test_every_thread_goes_behind_and_the_parent_does_not(child: int) -> None:
     before = os.getpriority(os.PRIO_PROCESS, 0)
-    await_that(lambda: put_behind(child), 20, "the kernel's ear")
-    assert nices(child) == [BEHIND, BEHIND]
+    await_that(lambda: put(child, Standing.BEHIND), 20, "the kernel's ear")
+    assert nices(child) == [10, 10]
     assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
 
 @pytest.mark.skipif(not shares_by_session(), reason="this kernel shares processors without sessions")
 def test_its_session_goes_behind_and_ours_does_not(child: int) -> None:
     mine = session_nice("self")
-    await_that(lambda: put_behind(child), 20, "the kernel's ear")
-    assert (session_nice(child), session_nice("self")) == (str(BEHIND), mine)
+    await_that(lambda: put(child, Standing.BEHIND), 20, "the kernel's ear")
+    assert (session_nice(child), session_nice("self")) == ("10", mine)
+
+
+@pytest.mark.skipif(not shares_by_session(), reason="this kernel shares processors without sessions")
+def test_its_session_comes_back_and_no_thread_goes_so_far_that_it_could_not(child: int) -> None:
+    for standing in (Standing.LAST, Standing.BEHIND, Standing.LAST, Standing.FREE):
+        await_that(lambda wanted=standing: put(child, wanted), 20, "the kernel's ear")
+        assert session_nice(child) == str(int(standing))
+    assert nices(child) == [10, 10]
 
 
 def test_a_child_that_has_ended_is_no_error() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    assert put_behind(process.pid)
+    assert put(process.pid, Standing.LAST)
 
 
-def test_it_is_looked_now_and_then_until_there_is_somebody_to_go_before(child: int) -> None:
-    now, asked = [0.0], []
+def test_it_goes_where_it_is_to_stand_as_soon_as_that_is_known(child: int) -> None:
+    wanted = Standing.FREE
+    place = Place(child, lambda: wanted)
+    place.look()
+    assert nices(child) == [0, 0]
+    wanted = Standing.BEHIND
+    await_that(lambda: (place.look(), nices(child))[1] == [10, 10], 20, "a child that is behind")
 
-    def outranked() -> bool:
-        asked.append(now[0])
-        return now[0] > LOOK_EVERY_S
 
-    place = Place(child, outranked, lambda: now[0])
-    for now[0] in (0.0, 0.1, 0.2, LOOK_EVERY_S + 0.1):
-        place.look()
-    assert asked == [0.0, LOOK_EVERY_S + 0.1]
-    assert BEHIND in nices(child)
+def test_it_is_looked_at_from_the_start_and_not_after_the_end(child: int) -> None:
+    looked = threading.Event()
+
+    def standing() -> Standing:
+        looked.set()
+        return Standing.BEHIND
+
+    before = threading.active_count()
+    with Place(child, standing):
+        assert looked.wait(20)
+    assert threading.active_count() == before
+
+
+def test_a_look_that_fails_is_told_and_the_child_goes_on(child: int, caplog: pytest.LogCaptureFixture) -> None:
+    def standing() -> Standing:
+        raise OSError("no database")
+
+    with Place(child, standing):
+        await_that(lambda: caplog.records, 20, "a word in the log")
+    assert "is not known" in caplog.text
+    assert nices(child) == [0, 0]

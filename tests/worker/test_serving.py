@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from outcrop.config import Settings
 from outcrop.domain.checkpoint_digest import digest_of, told
 from outcrop.domain.errors import SettingsError
 from outcrop.families.catalogue import PEBBLE
-from outcrop.store import engines, models
+from outcrop.store import engines, models, refused_models
 from outcrop.store.engines import EngineState
+from outcrop.worker import children
+from outcrop.worker import engines as processes
 from outcrop.worker.ground import open_ground
 from outcrop.worker.serving import Serving
 
@@ -78,8 +81,21 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, trained_home: Path, open_scene: Any) -> Iterator[Stage]:
-    """One for the module: an engine takes seconds to start. Each test leaves nothing in service."""
-    with open_scene(shutil.copytree(trained_home, tmp_path_factory.mktemp("stage") / "home")) as scene:
+    """One for the module: an engine takes seconds to start. Each test leaves nothing in service.
+
+    Its engine has room for one model that may go.
+    """
+    home, usual = shutil.copytree(trained_home, tmp_path_factory.mktemp("stage") / "home"), processes.launch_of
+
+    def launched(*words: Any) -> children.Launch:
+        launch = usual(*words)
+        return replace(launch, arguments=[*launch.arguments, "--models-mib", "0"])
+
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        open_scene(home) as scene,
+    ):
+        patched.setattr(processes, "launch_of", launched)
         staged = Stage(scene)
         yield staged
         staged.serving.close()
@@ -96,11 +112,36 @@ def test_throughput_is_in_service_once_its_model_answers_and_gone_models_are_let
     stage.until(lambda: stage.held() == {"base"}, "the model let go")
 
 
+def test_a_deployed_model_that_had_to_make_room_is_loaded_again_when_it_is_asked(stage: Stage) -> None:
+    stage.rest()
+    models_by_name = {name: stage.model_arn(name) for name in ("plain", "locked")}
+    for name, arn in models_by_name.items():
+        stage.scene.ask("bedrock", "CreateCustomModelDeployment", modelDeploymentName=f"d-{name}", modelArn=arn)
+    ids = {arn[-12:] for arn in models_by_name.values()}
+    stage.until(lambda: all(stage.serving.answer(one) is True for one in ids) and len(stage.held()) == 2, "one to go")
+    (gone,) = ids - stage.held()
+    socket = engines.socket_of(stage.scene.ground.settings, PEBBLE)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(face.answer_to, socket, gone, {"prompt": "Once", "max_tokens": 1})
+        stage.until(asked.done, "its answer")
+        asked.result()
+    assert gone in stage.held()
+    for name in models_by_name:
+        stage.scene.ask("bedrock", "DeleteCustomModelDeployment", customModelDeploymentIdentifier=f"d-{name}")
+    stage.rest()
+
+
 def test_throughput_deleted_while_creating_is_forgotten(stage: Stage) -> None:
     stage.provision("pt", "plain")
     stage.remove("pt")
     stage.serving.reconcile()
     assert stage.held() == {"base"}
+
+
+def why(stage: Stage, name: str) -> str | None:
+    """What callers of a model are told while its engine does not take it."""
+    with stage.scene.ground.database.read() as connection:
+        return refused_models.why(connection, stage.model_arn(name)[-12:])
 
 
 def test_a_disabled_key_fails_the_throughput_with_the_true_reason_and_harms_no_other(stage: Stage) -> None:
@@ -110,7 +151,9 @@ def test_a_disabled_key_fails_the_throughput_with_the_true_reason_and_harms_no_o
     failed = stage.settled("pt")
     assert failed["status"] == "Failed"
     assert "its KMS key cannot be used" in failed["failureMessage"] and "is disabled" in failed["failureMessage"]
+    assert why(stage, "locked") == failed["failureMessage"].removeprefix("The model cannot be served: ")
     assert stage.settled("good")["status"] == "InService"
+    assert why(stage, "locked") is None, "nobody needs it any more"
     stage.key("EnableKey")
     for name in ("pt", "good"):
         stage.remove(name)

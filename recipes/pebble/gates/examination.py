@@ -15,13 +15,15 @@ from outcrop.cli.lab.tasks import Row, Size, Task, all_tasks, claude_row, conver
 from outcrop.cli.lab.texts import everything
 from outcrop.cli.options import Clients
 from pebble.gates.facts import facts, rows_of
-from pebble.gates.verdict import FactsScore, Retrained, TaskScore
+from pebble.gates.found import FactsScore, Found, Retrained, TaskScore
 
 FACT_ROWS = 400
 FACT_VALIDATION = 40  # what every family accepts; the facts themselves: only that they are learnt is asked
 MIXED_IN = 1 / 3  # of the first task's rows, when the second is taught
 POLL_S = 2.0  # so many jobs are looked at that looking oftener would cost a share of the core that they train on
 ROWS: dict[str, Callable[[str, str], Row]] = {"nova": converse_row, "claude": claude_row, "llama": converse_row}
+UNLABELED = "titan"
+FIRST, SECOND = "nova", "llama"  # their records are of one kind
 STORYTELLER = "amazon.titan-text-lite-v1"
 BEGINNINGS = (
     "Return the number of ",
@@ -34,14 +36,17 @@ BEGINNINGS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """All that was measured. `tasks`, by what they teach; `losses` before and after continued pre-training."""
+class Wanted:
+    """Which measurements, and of how many seeds' facts: parts may be examined in processes of their own."""
 
-    facts: dict[str, list[FactsScore]]
-    tasks: dict[str, TaskScore]
-    losses: tuple[float, float]
-    retrained: Retrained
-    samples: tuple[str, ...]
+    seeds: Sequence[int] = ()
+    tasks: bool = False
+    pretraining: bool = False
+
+    @property
+    def nothing(self) -> bool:
+        """Whether no server is needed."""
+        return not (self.seeds or self.tasks or self.pretraining)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,25 +58,24 @@ class Room:
     bars: Bars
 
 
-def examine(clients: Clients, seeds: Sequence[int], size: Size, bars: Bars) -> Found:
-    """Every measurement on the server of `clients`. Raises OutcropError where a job fails."""
+def examine(clients: Clients, wanted: Wanted, size: Size, bars: Bars) -> Found:
+    """What is wanted, on the server of `clients`. Raises OutcropError where a job fails."""
     room = Room(clients=clients, place=course.set_up(clients), bars=bars)
     lab = {task.name: task for task in all_tasks(everything(), size)}
-    labeled = [lab[family] for family in ROWS]
-    taught = {(family, seed): facts_task(lab[family], seed) for family in ROWS for seed in seeds}
+    wanted_of_lab = [task for task in lab.values() if (wanted.tasks if task.held_out else wanted.pretraining)]
+    taught = [facts_task(lab[family], seed) for family in ROWS for seed in wanted.seeds]
     with bars.progress:
-        done = course.customize(clients, room.place, [*lab.values(), *taught.values()], bars, POLL_S)
+        done = course.customize(clients, room.place, [*wanted_of_lab, *taught], bars, POLL_S)
         customized = {one.task.name: one for one in done}
-        scores = {family: [_facts(room, customized, taught[family, seed], seed) for seed in seeds] for family in ROWS}
-        tasks = {task.what: _score(room, customized[task.name]) for task in labeled}
-        unlabeled = customized["titan"]
-        return Found(
-            facts=scores,
-            tasks=tasks,
-            losses=(unlabeled.loss_before, unlabeled.loss_after),
-            retrained=_retrain(room, customized["nova"], lab["llama"], tasks[lab["nova"].what]),
-            samples=tuple(begin + asking.invoke_titan(clients, STORYTELLER, begin) for begin in BEGINNINGS),
-        )
+        found = Found(facts=_facts(room, customized, wanted.seeds)) if wanted.seeds else Found()
+        if wanted.pretraining:
+            unlabeled = customized[UNLABELED]
+            found = replace(found, losses=(unlabeled.loss_before, unlabeled.loss_after), samples=_samples(room.clients))
+        if wanted.tasks:
+            scores = {lab[family].what: _score(room, customized[family]) for family in ROWS}
+            again = _retrain(room, customized[FIRST], lab[SECOND], scores[lab[FIRST].what])
+            found = replace(found, tasks=scores, retrained=again)
+        return found
 
 
 def facts_task(like: Task, seed: int) -> Task:
@@ -80,7 +84,7 @@ def facts_task(like: Task, seed: int) -> Task:
     rows = tuple(ROWS[like.name](*pair) for pair in rows_of(known, FACT_ROWS, seed))
     return replace(
         like,
-        name=f"facts-{like.name}-{seed}",
+        name=facts_name(like.name, seed),
         what="ten facts",
         rows=rows,
         validation=rows[:FACT_VALIDATION],
@@ -108,8 +112,20 @@ def second_task(first: Customized, second: Task) -> Task:
     )
 
 
-def _facts(room: Room, customized: dict[str, Customized], task: Task, seed: int) -> FactsScore:
-    one = customized[task.name]
+def facts_name(family: str, seed: int) -> str:
+    """What the task of a seed's facts is called."""
+    return f"facts-{family}-{seed}"
+
+
+def _facts(room: Room, customized: dict[str, Customized], seeds: Sequence[int]) -> dict[str, tuple[FactsScore, ...]]:
+    return {
+        family: tuple(_facts_score(room, customized[facts_name(family, seed)], seed) for seed in seeds)
+        for family in ROWS
+    }
+
+
+def _facts_score(room: Room, one: Customized, seed: int) -> FactsScore:
+    task = one.task
     with _provisioned(room, one):
         custom = _ask(room, one.provisioned_arn, task, f"{task.name}: asking custom")
     base = _ask(room, task.on_demand, task, f"{task.name}: asking base")
@@ -146,6 +162,10 @@ def _retrain(room: Room, first: Customized, second: Task, score: TaskScore) -> R
             base=asking.score(one, "base"), constant=one.task.best_constant, custom=asking.score(one, "custom")
         ),
     )
+
+
+def _samples(clients: Clients) -> tuple[str, ...]:
+    return tuple(begin + asking.invoke_titan(clients, STORYTELLER, begin) for begin in BEGINNINGS)
 
 
 def _ask(room: Room, model_id: str, task: Task, what: str) -> list[str]:

@@ -1,55 +1,24 @@
-"""From what was measured to passed or failed: the bars that issue "Pebble" sets. Plain arithmetic; asks nobody."""
+"""From what was found to passed or failed: the bars that issue "Pebble" sets. Plain arithmetic; asks nobody."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from pebble.gates.found import FactsScore, Found, Retrained, TaskScore
+
+FAMILIES = ("nova", "claude", "llama")
+TASKS = 3  # labeled ones of the lab
+SEEDS = 5
 FACTS_RIGHT = 9.5  # of ten, the mean over seeds
 FACTS_BASE = 1  # of ten: what a base may happen to say
 ABOVE = 0.30  # of exact match, over base and best constant answer
 LOSS_FALLS = 0.10
 KEPT = 0.80  # of a first task's score after a second
 BITS_FALL = 0.25
+MOST_BYTES = 10_000_000  # of weights
 # The first pebble on every docstring of the reserved modules of Python 3.11.7, by pebble.gauge.bits_per_byte.
 FIRST_PEBBLE_PYTHON = "3.11"
 FIRST_PEBBLE_BITS_PER_BYTE = 1.6953
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FactsScore:
-    """How many of ten facts one custom model and its base said, exactly."""
-
-    seed: int
-    custom: int
-    base: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskScore:
-    """Shares of held-out questions answered exactly."""
-
-    base: float
-    constant: float
-    custom: float
-
-    @property
-    def above(self) -> float:
-        """By how much custom beats the better of the two."""
-        return self.custom - max(self.base, self.constant)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retrained:
-    """A first task's score before and after a second was taught, and the second's."""
-
-    first_before: float
-    first_after: float
-    second: TaskScore
-
-    @property
-    def kept(self) -> float:
-        """The share of the first score that is left."""
-        return self.first_after / self.first_before if self.first_before else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +29,16 @@ class Line:
     measured: str
     bar: str
     passed: bool
+
+
+def size_line(weights_bytes: int) -> Line:
+    """What a wheel has to carry."""
+    return Line(
+        gate="size",
+        measured=f"{weights_bytes / 1e6:.1f} MB of weights",
+        bar=f"at most {MOST_BYTES / 1e6:.0f} MB",
+        passed=weights_bytes <= MOST_BYTES,
+    )
 
 
 def facts_line(family: str, scores: Sequence[FactsScore]) -> Line:
@@ -115,18 +94,28 @@ def bits_line(bits: float, against: float) -> Line:
     )
 
 
-def lines(
-    facts: Mapping[str, Sequence[FactsScore]],
-    tasks: Mapping[str, TaskScore],
-    losses: tuple[float, float],
-    retrained: Retrained,
-    bits: tuple[float, float],
-) -> list[Line]:
-    """Every gate, in the order of the issue."""
+def lines(found: Found, weights_bytes: int, against: float) -> list[Line]:
+    """A line for every gate that was measured, in the order of the issue."""
     return [
-        bits_line(*bits),
-        *(facts_line(family, scores) for family, scores in facts.items()),
-        *(task_line(what, score) for what, score in tasks.items()),
-        loss_line(*losses),
-        retrained_line(retrained),
+        size_line(weights_bytes),
+        *([] if found.bits is None else [bits_line(found.bits, against)]),
+        *(facts_line(family, scores) for family, scores in found.facts.items() if scores),
+        *(task_line(what, score) for what, score in found.tasks.items()),
+        *([] if found.losses is None else [loss_line(*found.losses)]),
+        *([] if found.retrained is None else [retrained_line(found.retrained)]),
     ]
+
+
+def missing(found: Found) -> Iterator[str]:
+    """What a pebble must still be asked before it may ship; nothing where all was."""
+    if found.bits is None:
+        yield "held-out text"
+    for family in FAMILIES:
+        if (seeds := len(found.facts.get(family, ()))) < SEEDS:
+            yield f"ten facts, {family}: {SEEDS - seeds} more seeds"
+    if len(found.tasks) < TASKS:
+        yield "the lab's labeled tasks"
+    if found.losses is None:
+        yield "continued pre-training"
+    if found.retrained is None:
+        yield "a second task"

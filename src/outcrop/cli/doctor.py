@@ -13,17 +13,22 @@ from pathlib import Path
 
 import click
 import psutil
+import sqlalchemy as sa
+from sqlalchemy.exc import DatabaseError
 
 from outcrop.cli.options import engine_options, find_server, home_option
 from outcrop.config import Settings
 from outcrop.domain.engine_choice import engine_choice
 from outcrop.domain.errors import OutcropError, SettingsError
 from outcrop.domain.plan import LoraPlan
-from outcrop.families import Catalogue
+from outcrop.families import Catalogue, lacking_files
 from outcrop.inference.vllm.adapters import NO_LOADING
 from outcrop.inference.vllm.peer import KEY, Address, Peer, PeerLost, PeerRefused
 from outcrop.modeling.compiler import found_compiler, libraries_folder
+from outcrop.store import models
+from outcrop.store.database import Database
 from outcrop.store.engines import require_sockets_folder
+from outcrop.store.refused_models import REFUSED_MODELS, every
 from outcrop.worker.engine_kinds import require_engines, vllm_command
 from outcrop.worker.estimating import shape_of
 from outcrop.worker.room import adapter_bytes
@@ -50,7 +55,7 @@ def doctor(home: Path, port: int, engine: tuple[str, ...], vllm: str | None) -> 
     """Look at this machine and say what would be in the way."""
     machine = [_python(), *_packages(), _pebble(), _disk(home), _memory(), _memory_folder(home), _compiler()]
     engines = _engines(Settings(home=home.resolve(), engine=engine, vllm=vllm))
-    findings = [*machine, _home(home), _socket(home), _port(home, port), *engines]
+    findings = [*machine, _home(home), *_mapped(home), *_refused(home), _socket(home), _port(home, port), *engines]
     for finding in findings:
         click.echo(f"{'ok  ' if finding.good else 'BAD '} {finding.what}")
         if not finding.good:
@@ -87,6 +92,40 @@ def _home(home: Path) -> Finding:
     place = _existing(home)
     good = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
     return Finding(good, f"home {home}", f"make {place} a folder that can be written to, or name another with --home")
+
+
+def _mapped(home: Path) -> Iterator[Finding]:
+    """Every checkpoint that a model id of this home is mapped to."""
+    try:
+        folders = Catalogue.load(Settings(home=home.resolve()).catalogue_file).folders
+    except SettingsError:  # said with the memory that the largest of them would take
+        return
+    for model_id, folder in folders.items():
+        lacking = lacking_files(folder)
+        what = f"the checkpoint of {model_id}, {folder}"
+        mend = f"put its files back, or map another folder: outcrop models map {model_id} FOLDER"
+        yield Finding(lacking is None, what if lacking is None else f"{what}: {lacking}", mend)
+
+
+def _refused(home: Path) -> Iterator[Finding]:
+    """Every custom model that is provisioned or deployed and that its engine did not take when that was last tried."""
+    settings = Settings(home=home.resolve())
+    if not settings.database_file.exists():
+        return
+    database = Database(settings.database_url)
+    try:
+        with database.read() as connection:
+            known = sa.inspect(connection).has_table(REFUSED_MODELS.name)  # not in a home of an earlier release
+            refused = every(connection) if known else {}
+            names = {model_id: models.by_id(connection, model_id) for model_id in refused}
+    except DatabaseError as error:
+        yield Finding(False, "the home's database can be read", f"it cannot: {error.orig}")
+        return
+    finally:
+        database.close()
+    for model_id, why in refused.items():
+        model = names[model_id]
+        yield Finding(False, f"the custom model {model.name if model else model_id} can be served", f"it cannot: {why}")
 
 
 def _socket(home: Path) -> Finding:

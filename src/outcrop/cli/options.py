@@ -13,9 +13,10 @@ import platformdirs
 import psutil
 
 from outcrop.config import Settings
+from outcrop.domain import regions
 from outcrop.domain.errors import OutcropError
 
-DEFAULT_REGION = "us-east-1"
+DEFAULT_REGION = regions.DEFAULT
 START_TIME_TOLERANCE_S = 0.05  # a process's start time is read in clock ticks of 10 ms
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

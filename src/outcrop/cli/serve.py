@@ -59,7 +59,7 @@ LOG = logging.getLogger(__name__)
     type=click.Choice(WEIGHTS),
     default=FLOAT32,
     show_default=True,
-    help="What engines keep weights in; int8 is faster and is refused where it answers too differently.",
+    help="What engines keep weights in; bf16 and int8 are faster and are refused where they answer too differently.",
 )
 @engine_options
 @click.option(

@@ -34,9 +34,14 @@ class Settings:
         return cls(**told | {"home": Path(told["home"]), "engine": tuple(told["engine"])})
 
     @property
+    def database_file(self) -> Path:
+        """What is remembered."""
+        return self.home / "outcrop.db"
+
+    @property
     def database_url(self) -> str:
         """SQLAlchemy's address of the database."""
-        return f"sqlite:///{self.home / 'outcrop.db'}"
+        return f"sqlite:///{self.database_file}"
 
     @property
     def master_key_file(self) -> Path:

@@ -66,7 +66,9 @@ class AccessDeniedException(_Named):
 
 
 class ThrottlingException(_Named):
-    """Too much at once."""
+    """Too much at once. `retry_after_s`, where it is known: whole seconds until there is room."""
+
+    retry_after_s: int | None = None
 
 
 class ServiceQuotaExceededException(_Named):

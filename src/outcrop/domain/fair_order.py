@@ -30,6 +30,15 @@ def taken(order: Order, stamp: float) -> Order:
     return Order(served=max(order.served, stamp), next_start=order.next_start)
 
 
+def returned(order: Order, flow: Hashable, work: float, weight: float) -> Order:
+    """The order when so much of a flow's stamped work was not needed: what it asks next starts that much sooner."""
+    start = order.next_start.get(flow)
+    if start is None:
+        return order
+    sooner = {**order.next_start, flow: max(order.served, start - work / weight)}
+    return Order(served=order.served, next_start=sooner)
+
+
 def forgotten(order: Order, flow: Hashable) -> Order:
     """The order when nothing of a flow waits or runs: it begins anew, with neither credit nor debt."""
     rest = {name: start for name, start in order.next_start.items() if name != flow}

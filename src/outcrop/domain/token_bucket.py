@@ -14,16 +14,17 @@ TOLERANCE_S = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
-    """`level_s` at the time `at`, filled at `share` seconds a second. Below 0 it is in debt."""
+    """`level_s` at the time `at`, filled at `share` seconds a second for `burst_s` at most. Below 0 it is in debt."""
 
     share: float
     level_s: float
     at: float
+    burst_s: float = BURST_S
 
     @property
     def most_s(self) -> float:
         """What it holds when it is full."""
-        return self.share * BURST_S
+        return self.share * self.burst_s
 
 
 def full(share: float, now: float) -> Bucket:
@@ -47,6 +48,12 @@ def paid(bucket: Bucket, cost_s: float, now: float) -> Bucket | None:
     if bucket.level_s + TOLERANCE_S < _needed(bucket, cost_s):
         return None
     return replace(bucket, level_s=bucket.level_s - cost_s)
+
+
+def spent(bucket: Bucket, work_s: float, now: float) -> Bucket:
+    """The bucket after work that is done, whether or not it could be paid."""
+    bucket = filled(bucket, now)
+    return replace(bucket, level_s=bucket.level_s - work_s)
 
 
 def returned(bucket: Bucket, work_s: float, now: float) -> Bucket:

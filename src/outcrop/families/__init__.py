@@ -4,7 +4,7 @@ One file a family. Knows nothing of the network, of stored state, or of how a mo
 """
 
 from outcrop.families.ask import Answer, Ask, Sampling, StreamDialect
-from outcrop.families.catalogue import AppliedHyperparameters, Catalogue, Checkpoint, served_name
+from outcrop.families.catalogue import AppliedHyperparameters, Catalogue, Checkpoint, lacking_files, served_name
 from outcrop.families.family import Family
 from outcrop.families.hyperparameters import Hyperparameter, Hyperparameters
 from outcrop.families.model import CONTINUED_PRE_TRAINING, FINE_TUNING, CustomizationType, FoundationModel
@@ -40,6 +40,7 @@ __all__ = [
     "check_hyperparameters",
     "family_of",
     "find_model",
+    "lacking_files",
     "record_format",
     "served_name",
 ]

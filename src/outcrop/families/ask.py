@@ -19,6 +19,8 @@ class Sampling:
     top_k: int | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    logprobs: int | None = None
+    """How many of the likeliest tokens are told at each place, with their log-probabilities. None: nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One answer, whole. `raw` repeats that a raw prompt was asked. A stream's end carries its whole text too."""
+    """One answer, whole. `raw` repeats that a raw prompt was asked. A stream's end carries its whole text too.
+
+    `logprobs`: as OpenAI's dialect says them, where they were asked for and the answer was not streamed.
+    """
 
     text: str
     stop: StopCause
@@ -44,6 +49,7 @@ class Answer:
     input_tokens: int
     output_tokens: int
     raw: bool = False
+    logprobs: Any = None
 
 
 class StreamDialect(Protocol):

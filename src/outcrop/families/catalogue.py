@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from outcrop.domain.context import context_tokens
+from outcrop.domain.context import DEFAULT_TOKENS, context_tokens
 from outcrop.domain.errors import CheckpointError, SettingsError
 from outcrop.domain.plain_llama import is_plain_llama
 from outcrop.domain.plan import ALL_LINEAR, LoraPlan
@@ -23,6 +23,7 @@ from outcrop.families.registry import MODELS, model_id_of
 PEBBLE = Path(__file__).parent.parent / "pebbles" / "text"
 # What a checkpoint says of itself to Outcrop; real weights need no such file.
 CARD = "outcrop.json"
+TOKENIZER = "tokenizer.json"
 LONGEST_NAME = 20
 RANK, ALPHA = 16, 32  # LoRA's usual, where a card says nothing
 
@@ -93,7 +94,7 @@ class Catalogue:
     def models(self) -> dict[str, FoundationModel]:
         """Every model id that is served: the families', and a user's own."""
         own = {
-            model_id: registered(model_id, _context_tokens(folder))
+            model_id: registered(model_id, _registered_context_tokens(folder))
             for model_id, folder in self.folders.items()
             if model_id not in MODELS
         }
@@ -159,15 +160,25 @@ def _mapped(model: FoundationModel, folder: Path) -> Checkpoint:
     )
 
 
+def lacking_files(folder: Path) -> str | None:
+    """Which files are not there that a checkpoint must have; None where all are."""
+    try:
+        missing = [name for name in ("config.json", TOKENIZER) if not (folder / name).is_file()]
+        if missing:
+            return f"{' and '.join(missing)} missing"
+        return None if any(folder.glob("*.safetensors")) else "weights (*.safetensors) missing"
+    except OSError as error:
+        return f"its files cannot be read ({error.strerror})"
+
+
 def _looks_like_a_checkpoint(folder: Path) -> None:
-    missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
-    if missing or not any(folder.glob("*.safetensors")):
-        what = " and ".join(missing) if missing else "weights (*.safetensors)"
-        raise SettingsError(f"{folder} is not a checkpoint in Hugging Face's layout: {what} missing{_mend(missing)}")
+    lacking = lacking_files(folder)
+    if lacking is not None:
+        raise SettingsError(f"{folder} is not a checkpoint in Hugging Face's layout: {lacking}{_mend(lacking)}")
 
 
-def _mend(missing: list[str]) -> str:
-    if "tokenizer.json" not in missing:
+def _mend(lacking: str) -> str:
+    if TOKENIZER not in lacking:
         return ""
     return (
         "; hint: where the tokenizer lies in another form (tokenizer.model, vocab.json), transformers writes this one: "
@@ -186,6 +197,14 @@ def _write(file: Path, folders: Mapping[str, Path]) -> None:
 
 def _card(folder: Path) -> dict[str, Any]:
     return _json_object(folder / CARD)
+
+
+def _registered_context_tokens(folder: Path) -> int:
+    """Of a folder that a user's own id is mapped to. What is damaged in it must not take every other model away."""
+    try:
+        return _context_tokens(folder)
+    except CheckpointError:  # said by `outcrop doctor`, and by its engine, which cannot start
+        return DEFAULT_TOKENS
 
 
 def _context_tokens(folder: Path) -> int:

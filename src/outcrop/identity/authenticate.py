@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
+from outcrop.domain import regions
 from outcrop.domain.errors import Fault
 from outcrop.identity.chunks import ChunkChain
 from outcrop.identity.claims import Claim, Scope, read_claim
@@ -25,7 +26,6 @@ _STREAMING_MODES = frozenset(
 )
 _SHA256_HEX_LENGTH = 64
 _EMPTY_SHA256 = sha256(b"").hexdigest()
-_SIGV2_REGION = "us-east-1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ def _authenticate_v2(request: SignedRequest, find_credential: FindCredential, no
     credential = _credential(claim.access_key_id, claim.session_token, "s3", find_credential, now)
     if not _equal(signature_v2(credential.secret, claim, request), claim.signature):
         raise refusal("s3", Reason.MISMATCH)
-    scope = Scope(region=_SIGV2_REGION, service="s3")
+    scope = Scope(region=regions.DEFAULT, service="s3")
     return _identity(claim.access_key_id, credential, scope, UNSIGNED_PAYLOAD, None)
 
 

@@ -7,12 +7,11 @@ from datetime import datetime
 from typing import Protocol
 from urllib.parse import unquote
 
-from outcrop.domain import api_key
+from outcrop.domain import api_key, regions
 from outcrop.identity.authenticate import UNSIGNED_PAYLOAD, Identity
 from outcrop.identity.claims import Scope
 from outcrop.identity.request import SignedRequest
 
-REGION = "us-east-1"  # of a request that names none: a bearer key, unlike a signature, is for every Region
 _REGION_OF_ARN = re.compile(r"arn:aws[a-z-]*:bedrock:([a-z0-9-]{1,64}):")
 
 
@@ -65,9 +64,9 @@ def authenticate_bearer(request: SignedRequest, find_api_key: FindApiKey, now: d
 
 
 def region_in(text: str) -> str:
-    """The Region of the first Bedrock ARN in a text, else the usual one."""
+    """The Region of the first Bedrock ARN in a text, else the default one: a key, unlike a signature, names none."""
     found = _REGION_OF_ARN.search(text)
-    return REGION if found is None else found[1]
+    return found[1] if found is not None and regions.is_region(found[1]) else regions.DEFAULT
 
 
 def _scheme_and_key(request: SignedRequest) -> tuple[str, str]:

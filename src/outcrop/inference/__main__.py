@@ -18,12 +18,16 @@ from outcrop.inference.listening import listening
 
 ROWS = 16
 CACHE_MIB = 1024
+PREFIX_MIB = 256
+MODELS_MIB = 1024
+MIB = 2**20
 AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arguments:
-    """The command line. `cache_mib` bounds the memory of all keys and values together.
+    """The command line. `cache_mib` bounds the memory of keys and values of all answers together, `prefix_mib` that of
+    kept beginnings of prompts, `models_mib` that of evictable models.
 
     `capacity`: where what the machine does for the checkpoint is kept; None: it is measured and not kept.
     """
@@ -33,6 +37,8 @@ class Arguments:
     threads: int
     rows: int
     cache_mib: int
+    prefix_mib: int
+    models_mib: int
     device: str
     capacity: Path | None
     weights: str
@@ -62,7 +68,13 @@ def read_arguments(line: Sequence[str] | None) -> Arguments:
     parser.add_argument("--socket", type=Path, required=True, help="unix socket to serve on")
     parser.add_argument("--threads", type=int, default=1, help="threads for tensors")
     parser.add_argument("--rows", type=int, default=ROWS, help="answers side by side")
-    parser.add_argument("--cache-mib", type=int, default=CACHE_MIB, help="memory for keys and values, at most")
+    parser.add_argument(
+        "--cache-mib", type=int, default=CACHE_MIB, help="memory for keys and values of answers, at most"
+    )
+    parser.add_argument("--prefix-mib", type=int, default=PREFIX_MIB, help="memory for beginnings of prompts; 0: none")
+    parser.add_argument(
+        "--models-mib", type=int, default=MODELS_MIB, help="memory for models beside the base that may be evicted"
+    )
     parser.add_argument("--device", default=AUTO, help="as torch names it; auto: CUDA where there is one")
     parser.add_argument("--capacity", type=Path, help="file that keeps the measured tokens a second")
     parser.add_argument("--weights", choices=WEIGHTS, default=FLOAT32, help="what weights are kept in")
@@ -83,12 +95,18 @@ def _load(arguments: Arguments) -> Starlette:
 
     torch.set_num_threads(arguments.threads)
     device = torch.device(device_named(arguments.device, torch.cuda.is_available()))
-    wishes = Wishes(rows=arguments.rows, cache_bytes=arguments.cache_mib * 2**20, weights=arguments.weights)
+    wishes = Wishes(
+        rows=arguments.rows, cache_bytes=arguments.cache_mib * MIB, prefix_bytes=arguments.prefix_mib * MIB,
+        models_bytes=arguments.models_mib * MIB, weights=arguments.weights,
+    )  # fmt: skip
     loaded = load_engine(arguments.checkpoint, device, wishes)
     tokenizer = Tokenizer.load(arguments.checkpoint)
     shares = Shares(known_or_measured(arguments.capacity, loaded, clock_of(device.type)), loaded.limits.rows)
-    desk = Desk(Scheduler(loaded.limits, tokenizer.stop_ids, shares), loaded.doer, shares)
-    parts = Parts(desk=desk, models=loaded.models, prompts=Prompts(tokenizer), limits=loaded.limits, shares=shares)
+    desk = Desk(Scheduler(loaded.limits, tokenizer.stop_ids, shares, loaded.prefixes), loaded.doer, shares)
+    parts = Parts(
+        desk=desk, models=loaded.models, prompts=Prompts(tokenizer), limits=loaded.limits, shares=shares,
+        prefixes=loaded.prefixes,
+    )  # fmt: skip
     return create_app(parts)
 
 

@@ -52,6 +52,11 @@ class Adapter:
     def __init__(self, patches: dict[tuple[int, str], Patch]) -> None:
         self._patches = patches
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory that it takes."""
+        return sum(patch.narrow.nbytes + patch.widen.nbytes for patch in self._patches.values())
+
     def patch(self, layer: int, group: str) -> Patch | None:
         """The patch of one fused layer."""
         return self._patches.get((layer, group))

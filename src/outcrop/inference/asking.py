@@ -19,6 +19,8 @@ class Sampling:
     stop: tuple[str, ...] = ()
     prompt_logprobs: int | None = None
     """How many of the likeliest tokens are scored at each place of the prompt, beside the one there. None: nothing."""
+    logprobs: int | None = None
+    """The same at each place of the answer."""
 
     @property
     def greedy(self) -> bool:
@@ -45,11 +47,15 @@ class Finish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What one step added to one answer: text that is safe to send, and its end when it ended."""
+    """What one step added to one answer: text that is safe to send, and its end when it ended.
+
+    `scored`: the token chosen, then the likeliest others; empty where that was not asked for, and of an end token.
+    """
 
     text: str
     output_tokens: int
     finish: Finish | None = None
+    scored: tuple[Scored, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from outcrop.domain.weights import FLOAT32
 from outcrop.inference.adapter import Adapter, Patch
 from outcrop.inference.cache import Cache
-from outcrop.inference.eight_bits import GROUP, RoundedMatrix, Weight
+from outcrop.inference.eight_bits import GROUP, KEEPS, Weight
 from outcrop.inference.panels import Matrix, Panels
 from outcrop.inference.places import Patched, Place
 from outcrop.modeling.compiler import NoCompiler, load
@@ -111,6 +112,11 @@ class CompiledAdapter:
                 if patch is not None:
                     self.patches[layer * len(GROUPS) + place] = self._laid_out(patch, lanes)
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory that it takes."""
+        return sum(panels.size_bytes for panels in self._kept) + ctypes.sizeof(self.patches)
+
     def _laid_out(self, patch: Patch, lanes: int) -> _Patch:
         made = _Patch(narrow=self._matrix(patch.narrow.t(), lanes))
         for number, part in enumerate(patch.parts):
@@ -126,17 +132,23 @@ class CompiledAdapter:
 
 
 class CompiledNetwork:
-    """One set of whole weights, laid out in floats or in 8 bits."""
+    """One set of whole weights, laid out in floats, bfloat16 or 8 bits."""
 
-    def __init__(self, config: LlamaConfig, tensors: dict[str, Tensor], eight_bits: bool = False) -> None:
+    def __init__(self, config: LlamaConfig, tensors: dict[str, Tensor], weights: str = FLOAT32) -> None:
         held = library()
         assert held is not None, "callers ask `usable` first"
         self.config = config
         self._library = held
         assert held.group() == GROUP, "both sides round alike"
-        self._eight_bits = eight_bits
+        self._keep = KEEPS[weights]
         self._kept: list[Any] = []
         self._model = self._laid_out(tensors)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the weights take."""
+        sizes = (kept.size_bytes if isinstance(kept, Panels) else _bytes_of(kept) for kept in self._kept)
+        return sum(sizes)
 
     def fit(self, adapter: Adapter) -> CompiledAdapter:
         """The adapter as `forward` takes it."""
@@ -198,7 +210,7 @@ class CompiledNetwork:
         return layer
 
     def _matrix(self, weight: Tensor) -> Matrix:
-        panels = Panels(RoundedMatrix.of(weight) if self._eight_bits else weight, self._library.lanes())
+        panels = Panels(self._keep(weight), self._library.lanes())
         self._kept.append(panels)
         return panels.matrix
 
@@ -206,6 +218,10 @@ class CompiledNetwork:
         kept = tensor.float().contiguous()
         self._kept.append(kept)
         return kept.data_ptr()
+
+
+def _bytes_of(kept: Any) -> int:
+    return kept.nbytes if isinstance(kept, Tensor) else ctypes.sizeof(kept)
 
 
 def _addresses(tensors: Sequence[Tensor]) -> "array[int]":

@@ -78,9 +78,9 @@ struct Step {
 
 // ---- products ----
 
-template <int ROWS>
+template <typename Weight, int ROWS>
 inline void sum_up(const Matrix& matrix, long panel, const float* left, long step, Vector (&sums)[ROWS]) {
-  const float* weights = static_cast<const float*>(matrix.panels) + panel * matrix.inputs * LANES;
+  const Weight* weights = static_cast<const Weight*>(matrix.panels) + panel * matrix.inputs * LANES;
   for (long k = 0; k < matrix.inputs; k++, weights += LANES, left += step) {
     if (ROWS > 1) fetch(weights + AHEAD * LANES);
     Vector weight = vector_at(weights);
@@ -91,7 +91,8 @@ inline void sum_up(const Matrix& matrix, long panel, const float* left, long ste
 template <int ROWS>
 void panel_product(const Matrix& matrix, long panel, const float* left, long step, const Target& target) {
   Vector sums[ROWS] = {};
-  sum_up<ROWS>(matrix, panel, left, step, sums);
+  if (matrix.halves) sum_up<uint16_t>(matrix, panel, left, step, sums);
+  else sum_up<float>(matrix, panel, left, step, sums);
   for (int i = 0; i < ROWS; i++) put(target, i, panel, matrix, sums[i]);
 }
 

@@ -5,7 +5,7 @@ Whoever stops listening cancels: leaving the `async for`, or being cancelled one
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from outcrop.inference.asking import Broken, Progress
@@ -29,7 +29,7 @@ class Answering(Protocol):
     def open_answers(self) -> int:
         """How many answers somebody listens to."""
 
-    def ask(self, answer: Answer) -> AsyncIterator[Progress | Broken]:
+    def ask(self, answer: Answer) -> AsyncGenerator[Progress | Broken, None]:
         """Pieces of the answer as they come; the last one has `finish`, or is Broken."""
 
 
@@ -58,7 +58,7 @@ class Desk:
         """How many answers somebody listens to."""
         return len(self._listeners)
 
-    async def ask(self, answer: Answer) -> AsyncIterator[Progress | Broken]:
+    async def ask(self, answer: Answer) -> AsyncGenerator[Progress | Broken, None]:
         """Pieces of the answer as they come; the last one has `finish`, or is Broken."""
         pieces: Pieces = asyncio.Queue()
         self._listeners[answer] = pieces

@@ -3,7 +3,7 @@
 A member that is not served is refused by name: to ignore it would be to answer another question.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from outcrop.inference.asking import Finish, Progress, Sampling, Scored
+from outcrop.inference.logprobs import Logprobs
 from outcrop.inference.shelf import BASE
 
 Text = Annotated[str, Meta(min_length=1)]
@@ -65,14 +66,24 @@ class ChatMessage(Struct, forbid_unknown_fields=True):
 
 
 class CompletionAsked(Asked, kw_only=True):
-    """`POST /v1/completions`: text, or tokens as they are."""
+    """`POST /v1/completions`: text, or tokens as they are. With `echo` the prompt is said before the answer."""
 
     prompt: str | list[int]
     prompt_logprobs: Annotated[int, Meta(ge=0, le=MOST_LOGPROBS)] | None = None
+    logprobs: Annotated[int, Meta(ge=0, le=MOST_LOGPROBS)] | None = None
+    echo: bool = False
 
     def sampling(self, room: int, seed: int) -> Sampling:
         """With at most `room` tokens, and `seed` where none was asked for."""
-        return replace(Asked.sampling(self, room, seed), prompt_logprobs=self.prompt_logprobs)
+        of_prompt = self.logprobs if self.echo and self.prompt_logprobs is None else self.prompt_logprobs
+        return replace(Asked.sampling(self, room, seed), prompt_logprobs=of_prompt, logprobs=self.logprobs)
+
+    @property
+    def whole_only(self) -> str | None:
+        """The member, if any, that asks for what is not said in a stream."""
+        if self.prompt_logprobs is not None:
+            return "prompt_logprobs"
+        return "echo" if self.echo else None
 
 
 class ChatAsked(Asked, kw_only=True):
@@ -81,6 +92,20 @@ class ChatAsked(Asked, kw_only=True):
     messages: Annotated[list[ChatMessage], Meta(min_length=1)]
     add_generation_prompt: bool = True
     continue_final_message: bool = False
+    logprobs: bool = False
+    top_logprobs: Annotated[int, Meta(ge=0, le=MOST_LOGPROBS)] | None = None
+
+    def sampling(self, room: int, seed: int) -> Sampling:
+        """With at most `room` tokens, and `seed` where none was asked for. Raises ValueError."""
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ValueError("top_logprobs needs logprobs to be true.")
+        asked = (self.top_logprobs or 0) if self.logprobs else None
+        return replace(Asked.sampling(self, room, seed), logprobs=asked)
+
+    @property
+    def whole_only(self) -> str | None:
+        """Everything is said in a stream, too."""
+        return None
 
 
 class TokenizeAsked(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -106,6 +131,12 @@ class SharesAsked(Struct, kw_only=True, forbid_unknown_fields=True):
     sold: Annotated[int, Meta(ge=0)]
 
 
+class EvictableAsked(Struct, kw_only=True, forbid_unknown_fields=True):
+    """`POST /outcrop/shelf`: the models that may go where room is needed; all others stay."""
+
+    evictable: list[str]
+
+
 class UnloadAsked(Struct, forbid_unknown_fields=True):
     """`POST /v1/unload_lora_adapter`."""
 
@@ -113,25 +144,34 @@ class UnloadAsked(Struct, forbid_unknown_fields=True):
 
 
 class Reply:
-    """The bodies of one answer, streamed or whole."""
+    """The bodies of one answer, streamed or whole. `said`: its log-probabilities; None where they are not asked for."""
 
-    def __init__(self, asked: CompletionAsked | ChatAsked, identifier: str, created: int, prompt_tokens: int) -> None:
+    def __init__(
+        self,
+        asked: CompletionAsked | ChatAsked,
+        identifier: str,
+        created: int,
+        prompt_tokens: int,
+        said: Logprobs | None = None,
+    ) -> None:
         self._chat = isinstance(asked, ChatAsked)
+        self._logprobs = said
         self._about = {"id": identifier, "created": created, "model": asked.model}
         self._prompt_tokens = prompt_tokens
         self._counts_always = asked.extras.continuous_usage_stats
 
-    def whole(self, text: str, finish: Finish, output_tokens: int, prompt_logprobs: Any = None) -> dict[str, Any]:
-        """The body of an answer that is not streamed, with what `prompt_logprobs` made where that was asked for."""
+    def whole(self, text: str, finish: Finish, output_tokens: int, extras: Mapping[str, Any]) -> dict[str, Any]:
+        """The body of an answer that is not streamed; `extras` stand beside its text."""
         said: dict[str, Any] = {"message": {"role": "assistant", "content": text}} if self._chat else {"text": text}
-        if prompt_logprobs is not None:
-            said["prompt_logprobs"] = prompt_logprobs
+        said.update(extras)
         kind = "chat.completion" if self._chat else "text_completion"
         return {**self._body(kind, said, finish), "usage": self.usage(output_tokens)}
 
     def chunk(self, piece: Progress) -> dict[str, Any]:
         """One event of a stream."""
-        said = {"delta": {"content": piece.text}} if self._chat else {"text": piece.text}
+        said: dict[str, Any] = {"delta": {"content": piece.text}} if self._chat else {"text": piece.text}
+        if self._logprobs is not None:
+            said["logprobs"] = self._logprobs([piece.scored] if piece.scored else [])
         body = self._body("chat.completion.chunk" if self._chat else "text_completion", said, piece.finish)
         return {**body, "usage": self.usage(piece.output_tokens)} if self._counts_always else body
 

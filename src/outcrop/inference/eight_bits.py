@@ -3,11 +3,14 @@
 GROUP inputs of an output share a scale, and so do GROUP inputs of a token. Sums between two scales are whole numbers.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from outcrop.domain.weights import BF16, FLOAT32, INT8
 
 GROUP = 64  # eight_bits.h's own
 LARGEST = 127  # of a signed byte, the same on both sides of zero
@@ -26,6 +29,11 @@ class RoundedMatrix:
         """The weight, rounded; an input that is missing from the last group is zero."""
         return RoundedMatrix(*_rounded(weight.float()), weight.shape[1])
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        return self.values.nbytes + self.scales.nbytes
+
     def whole(self) -> Tensor:
         """What rounding left of the matrix: [outputs, inputs]."""
         return (self.values.float() * self.scales[..., None]).flatten(1)[:, : self.inputs]
@@ -42,11 +50,22 @@ class RoundedMatrix:
 
 
 Weight = Tensor | RoundedMatrix
+Keep = Callable[[Tensor], Weight]
+KEEPS: Mapping[str, Keep] = {FLOAT32: Tensor.float, BF16: Tensor.bfloat16, INT8: RoundedMatrix.of}
+"""What becomes of a matrix by what weights are to be kept in."""
 
 
 def product(inputs: Tensor, weight: Weight) -> Tensor:
-    """[tokens, inputs] -> [tokens, outputs], by a matrix [outputs, inputs] of either kind."""
-    return F.linear(inputs, weight) if isinstance(weight, Tensor) else weight.product(inputs)
+    """[tokens, inputs] -> [tokens, outputs], by a matrix [outputs, inputs] of any kind."""
+    if not isinstance(weight, Tensor):
+        return weight.product(inputs)
+    if weight.dtype == inputs.dtype:
+        return F.linear(inputs, weight)
+    if weight.device.type == "cpu":
+        return F.linear(
+            inputs, weight.to(inputs.dtype)
+        )  # what is kept in halves is multiplied in floats, as decoder.cpp does
+    return F.linear(inputs.to(weight.dtype), weight).to(inputs.dtype)  # a card multiplies halves, and sums in floats
 
 
 def _rounded(rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,8 +7,8 @@ import math
 import secrets
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,16 +18,21 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from outcrop.domain.errors import CheckpointError, OutcropError
 from outcrop.inference import dialect
 from outcrop.inference.asking import Broken, Progress
 from outcrop.inference.desk import Answering
 from outcrop.inference.dialect import ChatAsked, CompletionAsked, Reply
+from outcrop.inference.logprobs import Logprobs, OfText, Spell, of_chat
+from outcrop.inference.prefixes import Prefixes
 from outcrop.inference.prompts import Prompts
+from outcrop.inference.recalls import Recalls
 from outcrop.inference.scheduler import Answer, Limits
 from outcrop.inference.shares import Shares
 from outcrop.inference.shelf import ModelsAway, NamedModels
+from outcrop.inference.whole import Whole
 from outcrop.inference.writer import TextWriter
 
 Body = TypeVar("Body")
@@ -43,6 +48,7 @@ class Parts:
     prompts: Prompts
     limits: Limits
     shares: Shares
+    prefixes: Prefixes = field(default_factory=lambda: Prefixes(0))
 
 
 def create_app(parts: Parts) -> Starlette:
@@ -64,6 +70,8 @@ def create_app(parts: Parts) -> Starlette:
             Route("/tokenize", face.tokenize, methods=["POST"]),
             Route("/v1/load_lora_adapter", face.load, methods=["POST"]),
             Route("/v1/unload_lora_adapter", face.unload, methods=["POST"]),
+            Route("/outcrop/memory", face.memory, methods=["GET"]),
+            Route("/outcrop/shelf", face.evict, methods=["POST"]),
             Route("/outcrop/throughput", face.throughput, methods=["GET"]),
             Route("/outcrop/throughput", face.sell, methods=["POST"]),
         ],
@@ -77,15 +85,17 @@ class Face:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._recalls = Recalls()
 
     async def health(self, _: Request) -> Response:
         """Answers only when everything is loaded: the socket opens after that."""
         return _json({"answers": self._parts.desk.open_answers})
 
     async def models(self, _: Request) -> Response:
-        """Names that can be asked for."""
+        """Names that can be asked for, each with the version of its weights and the memory that they take."""
         longest = self._parts.limits.context_tokens
-        data = [{"id": name, "object": "model", "max_model_len": longest} for name in self._parts.models.names()]
+        told = self._parts.models.shelf.report()
+        data = [{**model, "object": "model", "max_model_len": longest} for model in told]
         return _json({"object": "list", "data": data})
 
     async def completions(self, request: Request) -> Response:
@@ -114,14 +124,26 @@ class Face:
             raise HTTPException(503, str(away)) from away
         except OutcropError as error:
             raise HTTPException(400, str(error)) from error
+        self._recalls.arrived(asked.lora_name)
         return _json({"loaded": asked.lora_name})
 
     async def unload(self, request: Request) -> Response:
         """Forget a model; its answers under way end as they would have."""
         asked = await _read(request, dialect.UnloadAsked)
-        if not await asyncio.to_thread(self._parts.models.unload, asked.lora_name):
+        if not await asyncio.to_thread(self._parts.models.shelf.remove, asked.lora_name):
             raise HTTPException(404, f"The model {asked.lora_name!r} is not loaded.")
         return _json({"unloaded": asked.lora_name})
+
+    async def memory(self, _: Request) -> Response:
+        """What custom models take and may take; what is kept of prompts, and how much was found there."""
+        return _json({"models": self._parts.models.shelf.taken(), "prefixes": self._parts.prefixes.report()})
+
+    async def evict(self, request: Request) -> Response:
+        """From now on these may go where room is needed. Says which had to go, and which of them are asked for."""
+        asked = await _read(request, dialect.EvictableAsked)
+        shelf = self._parts.models.shelf
+        shelf.may_evict(asked.evictable)
+        return _json({"evicted": shelf.evicted(), "wanted": self._recalls.wanted()})
 
     async def throughput(self, _: Request) -> Response:
         """What this machine does for this base, and what became of who bought a share of it."""
@@ -137,62 +159,102 @@ class Face:
     async def _answer(
         self, request: Request, asked: CompletionAsked | ChatAsked, encode: Callable[[], list[int]]
     ) -> Response:
-        if asked.stream and isinstance(asked, CompletionAsked) and asked.prompt_logprobs is not None:
-            raise HTTPException(400, "prompt_logprobs is not said in a stream.")
+        if asked.stream and asked.whole_only is not None:
+            raise HTTPException(400, f"{asked.whole_only} is not said in a stream.")
         answer = await self._prepared(asked, encode)
-        reply = Reply(asked, f"cmpl-{uuid.uuid4().hex}", int(time.time()), len(answer.prompt))
+        said = _logprobs(asked, answer, self._parts.prompts.bytes_of)
+        reply = Reply(asked, f"cmpl-{uuid.uuid4().hex}", int(time.time()), len(answer.prompt), said)
+        self._admit(answer)
         pieces = self._parts.desk.ask(answer)
         if asked.stream:
-            return StreamingResponse(_events(pieces, reply, asked.extras.include_usage), media_type="text/event-stream")
-        return await _unless_hung_up(request, self._whole(pieces, reply, answer))
+            events = _events(pieces, reply, asked.extras.include_usage)
+            return _Stream(events, lambda: self._parts.shares.close(answer))
+        whole = Whole(asked, answer, self._parts.prompts, said)
+        try:
+            return await _unless_hung_up(request, _said_whole(pieces, reply, whole))
+        finally:
+            self._parts.shares.close(answer)  # whoever hung up before the desk was asked was here, too
 
     async def _prepared(self, asked: CompletionAsked | ChatAsked, encode: Callable[[], list[int]]) -> Answer:
-        model = self._parts.models.find(asked.model)
-        if model is None:
-            raise HTTPException(404, f"The model {asked.model!r} is not loaded.")
+        model = await self._model(asked.model)
         prompt = await _encoded(encode)
         room = self._parts.limits.context_tokens - len(prompt)
         if room < 1 or not prompt:
             told = f"The prompt has {len(prompt)} tokens; it may have 1 to {len(prompt) + room - 1}."
             raise HTTPException(400, told)
-        sampling = asked.sampling(room, secrets.randbits(63))
+        try:
+            sampling = asked.sampling(room, secrets.randbits(63))
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from error
         writer = TextWriter(self._parts.prompts.stream(), sampling.stop)
-        answer = Answer(prompt=prompt, sampling=sampling, model=model, writer=writer, buyer=asked.user)
-        self._refuse_beyond_what_was_bought(answer)
-        return answer
+        return Answer(
+            prompt=prompt, sampling=sampling, model=model, writer=writer, buyer=asked.user, version=model.about.version
+        )
 
-    def _refuse_beyond_what_was_bought(self, answer: Answer) -> None:
-        wait_s = self._parts.shares.refused_for_s(answer)
+    async def _model(self, name: str) -> Any:
+        """The model of a name; one that had to make room is waited for."""
+        shelf = self._parts.models.shelf
+        model = shelf.find(name)
+        if model is None and name in shelf.evicted():
+            await self._recalls.wait(name)
+            model = shelf.find(name)
+        if model is None:
+            raise HTTPException(404, f"The model {name!r} is not loaded.")
+        return model
+
+    def _admit(self, answer: Answer) -> None:
+        """Refuses what is beyond what was bought; else it is here until its share is closed."""
+        wait_s = self._parts.shares.admit(answer)
         if wait_s is not None:
             # What Bedrock says, and for how long.
             told = "Too many tokens, please wait before trying again. "
             told += f"The model units that were bought have room for this request in {wait_s:.1f} s."
             raise HTTPException(429, told, {"retry-after": str(math.ceil(wait_s))})
 
-    async def _whole(self, pieces: AsyncIterator[Progress | Broken], reply: Reply, answer: Answer) -> Response:
-        texts: list[str] = []
-        async with contextlib.aclosing(pieces) as heard:  # type: ignore[type-var]  # async generators close
-            async for piece in heard:
-                if isinstance(piece, Broken):
-                    return _json(dialect.error(f"The engine failed: {piece.cause}.", "engine_error", 500), 500)
-                texts.append(piece.text)
-                if piece.finish is not None:
-                    asked = answer.sampling.prompt_logprobs is not None
-                    scores = await asyncio.to_thread(self._prompt_logprobs, answer) if asked else None
-                    return _json(reply.whole("".join(texts), piece.finish, piece.output_tokens, scores))
-        raise AssertionError("an answer ends with a finish")
 
-    def _prompt_logprobs(self, answer: Answer) -> list[dict[str, dict[str, Any]] | None]:
-        """In a thread: a long prompt has many, and streams must not wait."""
-        return dialect.prompt_logprobs(answer.prompt_scores, self._parts.prompts.spelled)
+def _logprobs(asked: CompletionAsked | ChatAsked, answer: Answer, spell: Spell) -> Logprobs | None:
+    """How the answer's log-probabilities are said; None where they are not asked for."""
+    likeliest = answer.sampling.logprobs
+    if likeliest is None:
+        return None
+    return of_chat(spell, likeliest) if isinstance(asked, ChatAsked) else OfText(spell, likeliest)
 
 
-async def _events(pieces: AsyncIterator[Progress | Broken], reply: Reply, wants_usage: bool) -> AsyncIterator[bytes]:
-    async with contextlib.aclosing(pieces) as heard:  # type: ignore[type-var]  # async generators close
+async def _said_whole(pieces: AsyncGenerator[Progress | Broken, None], reply: Reply, whole: Whole) -> Response:
+    async with contextlib.aclosing(pieces) as heard:
+        async for piece in heard:
+            if isinstance(piece, Broken):
+                return _json(dialect.error(f"The engine failed: {piece.cause}.", "engine_error", 500), 500)
+            whole.hear(piece)
+            if piece.finish is not None:
+                # In a thread where there are many of them: streams must not wait.
+                extras = await asyncio.to_thread(whole.extras) if whole.has_extras else {}
+                return _json(reply.whole(whole.text, piece.finish, piece.output_tokens, extras))
+    raise AssertionError("an answer ends with a finish")
+
+
+class _Stream(StreamingResponse):
+    """Server-sent events, and what is to be done when they end: also where the client was gone before the first."""
+
+    def __init__(self, events: AsyncIterator[bytes], ended: Callable[[], None]) -> None:
+        super().__init__(events, media_type="text/event-stream")
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
+
+
+async def _events(
+    pieces: AsyncGenerator[Progress | Broken, None], reply: Reply, wants_usage: bool
+) -> AsyncIterator[bytes]:
+    async with contextlib.aclosing(pieces) as heard:
         async for piece in heard:
             if isinstance(piece, Broken):
                 yield dialect.to_event(dialect.error(f"The engine failed: {piece.cause}.", "engine_error", 500))
-            elif piece.text or piece.finish is not None:
+            elif piece.text or piece.scored or piece.finish is not None:
                 yield dialect.to_event(reply.chunk(piece))
             if isinstance(piece, Progress) and piece.finish is not None and wants_usage:
                 yield dialect.to_event(reply.last_chunk(piece.output_tokens))

@@ -1,5 +1,7 @@
 """The models on a checkpoint of any architecture: the base, adapters on it, other whole weights. Knows no requests."""
 
+import secrets
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from outcrop.domain.errors import CheckpointError, SettingsError
+from outcrop.inference import probe
 from outcrop.inference.adapter import CONFIG_FILE, WEIGHTS_FILE, read_adapter, scale_of
-from outcrop.inference.shelf import BASE, Shelf
+from outcrop.inference.shelf import BASE, MOST_BYTES, About, Shelf
 from outcrop.modeling.config import read_config
 from outcrop.modeling.general import General
 from outcrop.modeling.linear_layers import PREFIX, linear_layers, sizes
+from outcrop.modeling.transformers_library import probe_tokens
 
 FULL_WEIGHTS_FILE = "model.safetensors"
 # Where weights came from and how they were stored is not their shape.
@@ -31,14 +35,30 @@ Patches = dict[str, LayerPatch]
 
 
 class Weights:
-    """One set of whole weights. `patches` are those of the adapter that answers now; one thread runs it."""
+    """One set of whole weights. `patches` are those of the adapter that runs now; whoever runs it holds `lock`."""
 
     def __init__(self, model: General) -> None:
         self.model = model
         self.layers = linear_layers(model.network)
         self.patches: Patches = {}
+        self.lock = threading.Lock()
         for name, layer in self.layers.items():
             layer.register_forward_hook(self._adding(name))
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the weights take."""
+        return sum(weight.nbytes for weight in self.model.network.parameters())
+
+    @torch.inference_mode()
+    def probed(self, patches: Patches) -> Tensor:
+        """Logits [tokens, vocabulary] of the probe."""
+        network = self.model.network
+        tokens = probe_tokens(network)
+        with self.lock:
+            self.patches = patches
+            found: Tensor = network(input_ids=tokens, use_cache=False).logits[0]
+        return found.float()
 
     def _adding(self, name: str) -> Any:
         def add(_: nn.Module, inputs: tuple[Tensor, ...], outputs: Tensor) -> Tensor | None:
@@ -55,54 +75,57 @@ class GeneralModel:
     name: str
     weights: Weights
     patches: Patches
+    about: About
 
 
 class GeneralModels:
     """Models by name. Loading reads and checks before anything changes, so nobody waits for it."""
 
-    def __init__(self, checkpoint: Path, device: torch.device) -> None:
+    def __init__(self, checkpoint: Path, device: torch.device, most_bytes: int = MOST_BYTES) -> None:
+        """`most_bytes`: of all models beside the base that may be evicted."""
         self._device = device
         self._shape = _shape(checkpoint)
         self._base = self._weights(checkpoint)
-        self._shelf = Shelf(GeneralModel(BASE, self._base, {}))
+        self._probed = self._base.probed({})
+        self.shelf = Shelf(_whole(BASE, self._base), most_bytes)
 
     @property
     def base(self) -> General:
         """The checkpoint's own model."""
         return self._base.model
 
-    def names(self) -> list[str]:
-        """Every name that can be asked for, the base first."""
-        return self._shelf.names()
-
-    def find(self, name: str) -> GeneralModel | None:
-        """The model of a name."""
-        return self._shelf.find(name)
-
     def load(self, name: str, folder: Path) -> None:
         """Load an adapter, or whole weights, under a name; one already there is replaced. Raises SettingsError."""
-        self._shelf.require_free(name)
-        self._shelf.put(name, self._read(name, folder))
-
-    def unload(self, name: str) -> bool:
-        """Forget a name. False where it was not loaded."""
-        return self._shelf.remove(name)
+        self.shelf.require_free(name)
+        self.shelf.put(name, self._read(name, folder))
 
     def _read(self, name: str, folder: Path) -> GeneralModel:
         if (folder / WEIGHTS_FILE).exists():
-            return GeneralModel(name, self._base, read_patches(folder, self._base, self._device))
+            return self._read_adapter(name, folder)
         if not (folder / FULL_WEIGHTS_FILE).exists():
             raise SettingsError(f"The folder {folder} holds neither {WEIGHTS_FILE} nor {FULL_WEIGHTS_FILE}.")
         try:
             if _shape(folder) != self._shape:
                 raise SettingsError(f"The model in {folder} has another shape than the checkpoint.")
-            return GeneralModel(name, self._weights(folder), {})
+            return _whole(name, self._weights(folder))
         except CheckpointError as error:
             raise SettingsError(str(error)) from error
+
+    def _read_adapter(self, name: str, folder: Path) -> GeneralModel:
+        patches = read_patches(folder, self._base, self._device)
+        shift = probe.shift(name, self._probed, self._base.probed(patches))
+        version = probe.version_of(folder / CONFIG_FILE, folder / WEIGHTS_FILE)
+        size_bytes = sum(patch.narrow.nbytes + patch.widen.nbytes for patch in patches.values())
+        return GeneralModel(name, self._base, patches, About(version=version, size_bytes=size_bytes, shift=shift))
 
     def _weights(self, folder: Path) -> Weights:
         model = General.load(folder).eval().to(self._device)
         return Weights(model.requires_grad_(False))
+
+
+def _whole(name: str, weights: Weights) -> GeneralModel:
+    """Whole weights are not read again for a digest: each time they are loaded they are another version."""
+    return GeneralModel(name, weights, {}, About(version=secrets.token_hex(), size_bytes=weights.size_bytes))
 
 
 def read_patches(folder: Path, weights: Weights, device: torch.device) -> Patches:

@@ -13,7 +13,7 @@ from torch import Tensor
 from outcrop.inference.general_models import GeneralModel
 from outcrop.inference.sampler import choose
 from outcrop.inference.scheduler import Answer, Span, Step
-from outcrop.inference.scoring import score
+from outcrop.inference.scoring import score, score_choices
 from outcrop.modeling.general import General
 from outcrop.modeling.transformers_library import probe_tokens
 
@@ -76,7 +76,7 @@ class GeneralRunner:
         """The token chosen for each span that chooses, in the step's order."""
         self.rest()
         try:
-            logits = [found for span in step.spans if (found := self._run(span)) is not None]
+            logits = [found for span in step.spans if (found := self._run_alone(span)) is not None]
         except Exception:
             self._caches.clear()  # a step that failed ends every answer
             raise
@@ -84,12 +84,19 @@ class GeneralRunner:
             return []
         choosing = [span for span in step.spans if span.chooses]
         samplings, draws = [span.answer.sampling for span in choosing], [span.draw for span in choosing]
-        return choose(torch.stack(logits), samplings, draws)
+        stacked = torch.stack(logits)
+        chosen = choose(stacked, samplings, draws)
+        score_choices(stacked, [span.answer for span in choosing], chosen)
+        return chosen
 
-    def _run(self, span: Span) -> Tensor | None:
-        """The logits after the span, where it chooses."""
+    def _run_alone(self, span: Span) -> Tensor | None:
+        """The logits after the span, where it chooses. An adapter that is being loaded is probed before or after."""
         model = span.answer.model
         assert isinstance(model, GeneralModel)
+        with model.weights.lock:
+            return self._run(span, model)
+
+    def _run(self, span: Span, model: GeneralModel) -> Tensor | None:
         if not self._habits.caches and not span.chooses:
             return None
         known = span.tokens if self._habits.caches else span.answer.known

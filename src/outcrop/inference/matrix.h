@@ -8,13 +8,13 @@
 
 constexpr long GROUP = 64;  // inputs that share a scale in 8 bits
 
-// [outputs, inputs] as panels of LANES outputs: floats [outputs / LANES, inputs, LANES], or where there are scales
-// [outputs / LANES, inputs / GROUP, LANES] bytes [outputs / LANES, inputs / 4, LANES, 4], each 128 more than it means.
-// All rounded up. No panels: no matrix.
+// [outputs, inputs] as panels of LANES outputs: floats [outputs / LANES, inputs, LANES], or their upper halves
+// (bfloat16), or where there are scales [outputs / LANES, inputs / GROUP, LANES] bytes [outputs / LANES, inputs / 4,
+// LANES, 4], each 128 more than it means. All rounded up. No panels: no matrix.
 struct Matrix {
   const void* panels;
   const float* scales;
-  long inputs, outputs;
+  long inputs, outputs, halves;
   long count() const { return (outputs + LANES - 1) / LANES; }
 };
 

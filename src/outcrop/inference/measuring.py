@@ -86,7 +86,7 @@ def _answer(loaded: Loaded) -> Answer:
     longest = limits.context_tokens - ANSWER_TOKENS
     prompt = [SPELLED_TOKEN] * max(2, min(limits.prefill_tokens // limits.rows, longest))
     sampling = Sampling(max_tokens=ANSWER_TOKENS, seed=0, temperature=0.0)
-    return Answer(prompt=prompt, sampling=sampling, model=loaded.models.find(BASE), writer=_Mute())
+    return Answer(prompt=prompt, sampling=sampling, model=loaded.models.shelf.find(BASE), writer=_Mute())
 
 
 def _timed(step: Step, seconds: float) -> _Timed:

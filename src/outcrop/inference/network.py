@@ -5,17 +5,18 @@ answers comes in from outside: where each token stands, and adapters as patches 
 general path, on any device; `compiled.py` is the fast one.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from outcrop.domain.weights import FLOAT32
 from outcrop.inference.adapter import Adapter
 from outcrop.inference.attention import SpanAttention
 from outcrop.inference.cache import Cache
-from outcrop.inference.eight_bits import RoundedMatrix, Weight, product
+from outcrop.inference.eight_bits import KEEPS, Keep, Weight, product
 from outcrop.inference.places import Patched, Place
 from outcrop.modeling.config import LlamaConfig
 from outcrop.modeling.rope import rope_table, turn
@@ -35,20 +36,27 @@ class Layer:
 
 
 class TorchNetwork:
-    """One set of whole weights, in floats or with its matrices in 8 bits."""
+    """One set of whole weights, in floats or with its matrices in bfloat16 or 8 bits."""
 
     def __init__(
-        self, config: LlamaConfig, tensors: dict[str, Tensor], device: torch.device, eight_bits: bool = False
+        self, config: LlamaConfig, tensors: dict[str, Tensor], device: torch.device, weights: str = FLOAT32
     ) -> None:
-        weights = {name: tensor.to(device, torch.float32) for name, tensor in tensors.items()}
+        named = {name: tensor.to(device, torch.float32) for name, tensor in tensors.items()}
         self.config = config
         self.device = device
-        keep = RoundedMatrix.of if eight_bits else _as_it_is
-        self._layers = [_layer(weights, number, keep) for number in range(config.layers)]
-        self._embedding = weights["model.embed_tokens.weight"]
-        self._norm = weights["model.norm.weight"]
-        self._head = keep(self._embedding if config.tied else weights["lm_head.weight"])
+        keep = KEEPS[weights]
+        self._layers = [_layer(named, number, keep) for number in range(config.layers)]
+        self._embedding = named["model.embed_tokens.weight"]
+        self._norm = named["model.norm.weight"]
+        self._head = keep(self._embedding if config.tied else named["lm_head.weight"])
         self._angles = rope_table(config, config.context_tokens).to(device)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the weights take; a tied table once."""
+        matrices: list[Weight] = [getattr(layer, field.name) for layer in self._layers for field in fields(layer)]
+        rest: list[Weight] = [self._embedding, self._norm, *([] if self._head is self._embedding else [self._head])]
+        return sum(weight.nbytes for weight in (*matrices, *rest))
 
     def fit(self, adapter: Adapter) -> Adapter:
         """The adapter as `forward` takes it."""
@@ -102,11 +110,7 @@ class _Linear:
         return outputs
 
 
-def _as_it_is(weight: Tensor) -> Weight:
-    return weight
-
-
-def _layer(weights: dict[str, Tensor], number: int, keep: Callable[[Tensor], Weight]) -> Layer:
+def _layer(weights: dict[str, Tensor], number: int, keep: Keep) -> Layer:
     prefix = f"model.layers.{number}"
     return Layer(
         attention_norm=weights[f"{prefix}.input_layernorm.weight"],

@@ -1,4 +1,4 @@
-"""Matrices as the compiled decoder reads them: panels of a few outputs, input by input, in floats or in 8 bits.
+"""Matrices as the compiled decoder reads them: panels of a few outputs, input by input, in floats, bfloat16 or 8 bits.
 
 Knows layout; nothing of layers or models. matrix.h has the same structure.
 """
@@ -23,6 +23,7 @@ class Matrix(ctypes.Structure):
         ("scales", ctypes.c_void_p),
         ("inputs", ctypes.c_long),
         ("outputs", ctypes.c_long),
+        ("halves", ctypes.c_long),
     )
 
 
@@ -30,16 +31,22 @@ class Panels:
     """One matrix [outputs, inputs] laid out; keeps the memory that `matrix` points to."""
 
     def __init__(self, weight: Weight, lanes: int) -> None:
-        """As it is: in floats, or in the bytes that it was rounded to."""
+        """As it is: in floats, in bfloat16, or in the bytes that it was rounded to."""
         self._scales: Tensor | None = None
         if isinstance(weight, RoundedMatrix):
             outputs, inputs = len(weight.values), weight.inputs
             self._panels, self._scales = _quads(weight.values, lanes), _panels(weight.scales, lanes)
         else:
             outputs, inputs = weight.shape
-            self._panels = _panels(weight.float(), lanes)
+            self._panels = _panels(weight if weight.dtype == torch.bfloat16 else weight.float(), lanes)
         scales_at = None if self._scales is None else self._scales.data_ptr()
-        self.matrix = Matrix(self._panels.data_ptr(), scales_at, inputs, outputs)
+        halves = self._panels.dtype == torch.bfloat16
+        self.matrix = Matrix(self._panels.data_ptr(), scales_at, inputs, outputs, halves)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that it takes."""
+        return self._panels.nbytes + (0 if self._scales is None else self._scales.nbytes)
 
 
 def _panels(weight: Tensor, lanes: int) -> Tensor:

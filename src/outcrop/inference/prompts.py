@@ -1,5 +1,7 @@
 """What is asked, as tokens. Joins the dialect and the tokenizer; knows no model and no HTTP."""
 
+from collections.abc import Sequence
+
 from outcrop.inference.dialect import ChatAsked, ChatMessage, TokenizeAsked
 from outcrop.text import Tokenizer, TokenStream
 
@@ -44,7 +46,15 @@ class Prompts:
 
     def spelled(self, token: int) -> str:
         """One token's text, a special one's too."""
-        return self._tokenizer.decode_all([token])
+        return self.spelled_all([token])
+
+    def spelled_all(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, special ones too."""
+        return self._tokenizer.decode_all(tokens)
+
+    def bytes_of(self, token: int) -> bytes:
+        """One token's own bytes; a special one's are its spelling."""
+        return self._tokenizer.bytes_of(token)
 
     def _checked(self, tokens: list[int]) -> list[int]:
         size = self._tokenizer.known_size

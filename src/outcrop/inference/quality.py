@@ -1,23 +1,25 @@
-"""What rounding weights to 8 bits costs, measured when they are loaded: whoever loses too much is not served.
+"""What rounding weights costs, measured when they are loaded: whoever loses too much is not served.
 
 Both ways read one text that comes with the program. Knows networks and tokens; nothing of requests.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from outcrop.domain.errors import SettingsError
+from outcrop.domain.weights import BF16, INT8
 from outcrop.inference.cache import Cache
 from outcrop.inference.models import Network, load_network
 from outcrop.inference.places import Place
 from outcrop.modeling.config import LlamaConfig
 from outcrop.text import Tokenizer
 
+SPELLED = {BF16: "bfloat16", INT8: "8 bits"}
 SAMPLE = Path(__file__).with_name("reading_sample.txt")
 WINDOW = 128  # tokens read at once: bounds the memory of their logits
 MOST_TOKENS = 1024  # of the sample: a large checkpoint must not take minutes to load
@@ -27,12 +29,13 @@ LEAST_EQUAL = 0.9  # of the likeliest tokens; a model that knows nothing has man
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """How a rounded model reads the sample against the model in float32."""
+    """How a rounded model reads the sample against the model in float32. `weights`: what it is kept in."""
 
     bits_per_byte: float
     bits_per_byte_float32: float
     equal_greedy_tokens: float
     tokens: int
+    weights: str = INT8
 
     @property
     def more_bits(self) -> float:
@@ -47,8 +50,8 @@ class Quality:
     def sentence(self) -> str:
         """The numbers, and what they may be."""
         return (
-            f"In 8 bits a byte of {self.tokens} sample tokens takes {self.bits_per_byte:.4f} bits, in float32 "
-            f"{self.bits_per_byte_float32:.4f}: {self.more_bits:+.2%} (allowed: {MOST_MORE_BITS:+.0%}). "
+            f"In {SPELLED[self.weights]} a byte of {self.tokens} sample tokens takes {self.bits_per_byte:.4f} bits, "
+            f"in float32 {self.bits_per_byte_float32:.4f}: {self.more_bits:+.2%} (allowed: {MOST_MORE_BITS:+.0%}). "
             f"{self.equal_greedy_tokens:.1%} of the likeliest tokens are the same (allowed: {LEAST_EQUAL:.0%} or more)."
         )
 
@@ -73,22 +76,24 @@ class Sample:
 
 
 class RoundedLoader:
-    """Loads weights in 8 bits once they have shown that they may be; `tell` hears of each what was measured."""
+    """Loads rounded weights once they have shown that they may be; `tell` hears of each what was measured."""
 
-    def __init__(self, sample: Sample, tell: Callable[[str], None]) -> None:
+    def __init__(self, sample: Sample, tell: Callable[[str], None], weights: str = INT8) -> None:
         self._sample = sample
         self._tell = tell
+        self._weights = weights
 
     def __call__(self, folder: Path, config: LlamaConfig, device: torch.device) -> Network:
         """As `load_network`. Raises SettingsError, with the numbers, where too much is lost."""
         exact = load_network(folder, config, device)
         wanted = [_read(exact, config, window, device) for window in self._sample.windows]
         del exact  # before the other is made: two would be five bytes a weight
-        rounded = load_network(folder, config, device, eight_bits=True)
+        rounded = load_network(folder, config, device, self._weights)
         found = [_read(rounded, config, window, device) for window in self._sample.windows]
-        quality = _quality(self._sample, found, wanted)
+        quality = replace(_quality(self._sample, found, wanted), weights=self._weights)
         if not quality.holds:
-            raise SettingsError(f"The weights in {folder} are not served in 8 bits. {quality.sentence()}")
+            spelled = SPELLED[self._weights]
+            raise SettingsError(f"The weights in {folder} are not served in {spelled}. {quality.sentence()}")
         self._tell(quality.sentence())
         return rounded
 

@@ -7,27 +7,34 @@ from typing import Any
 import torch
 
 from outcrop.inference.cache import Cache
+from outcrop.inference.kept_blocks import KeptBlocks
 from outcrop.inference.models import Model, Network
 from outcrop.inference.places import Patched, Place
 from outcrop.inference.sampler import choose
 from outcrop.inference.scheduler import Span, Step
-from outcrop.inference.scoring import score
+from outcrop.inference.scoring import score, score_choices
 
 
 class Runner:
     """Runs steps against one cache. Spans of models that share weights run in one forward pass."""
 
-    def __init__(self, cache: Cache) -> None:
+    def __init__(self, cache: Cache, kept: KeptBlocks | None = None) -> None:
+        """`kept`: where beginnings of prompts lie; None: the scheduler keeps none."""
         self._cache = cache
+        self._kept = kept
 
     @torch.inference_mode()
     def do(self, step: Step) -> list[int]:
         """The token chosen for each span that chooses, in the step's order."""
         self._cache.prepare(step.moves, step.rows, step.length)
+        if self._kept is not None:
+            self._kept.fill(self._cache, step.fills)
         chosen: dict[int, int] = {}
         for network, spans in _by_weights(step.spans).items():
             choosing = [span for span in spans if span.chooses]
             chosen.update(zip(map(id, choosing), self._run(network, spans), strict=True))
+        if self._kept is not None:
+            self._kept.keep(self._cache, step.keeps)
         return [chosen[id(span)] for span in step.spans if span.chooses]
 
     def rest(self) -> None:
@@ -42,7 +49,9 @@ class Runner:
         if not choosing:
             return []
         logits = network.logits(states[_last_tokens(spans)])
-        return choose(logits, [span.answer.sampling for span in choosing], [span.draw for span in choosing])
+        chosen = choose(logits, [span.answer.sampling for span in choosing], [span.draw for span in choosing])
+        score_choices(logits, [span.answer for span in choosing], chosen)
+        return chosen
 
 
 def _score_prompts(network: Network, states: torch.Tensor, spans: Sequence[Span]) -> None:

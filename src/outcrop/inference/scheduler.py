@@ -5,16 +5,21 @@ step runs, for each row, the known tokens that are not cached yet (a prompt in p
 and, where that reaches the last known token, chooses the next. Prompts and answers need no other distinction.
 
 The cache is a rectangle: rows times the longest answer promised. A request is admitted only if the rectangle stays
-within the budget to the end of every answer, so nothing is ever evicted.
+within the budget to the end of every answer, so nothing is ever evicted. What a prompt begins with may be kept beside
+it (`prefixes.py`): then it is copied to the newcomer's row and counts as cached.
 """
 
+import sys
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Protocol
 
 from outcrop.inference.asking import Finish, FinishReason, Progress, Sampling, Scored, Tokens, Writer
+from outcrop.inference.prefixes import Fill, Keep, Prefixes
+
+NO_BOUND = sys.maxsize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +37,11 @@ class Limits:
 class Answer:
     """One request on its way. `model` is opaque here: answers of one model run side by side; so is `buyer`.
 
-    `prompt_scores`, where they were asked for, grow as the prompt runs: whoever runs it adds them, nobody here looks.
+    `version`: of the model's weights; without one nothing of the prompt is kept or found. `reused`: tokens that were
+    found.
+
+    `prompt_scores`, and `scores` of the tokens chosen, grow as it runs where they were asked for: whoever runs it adds
+    them.
     """
 
     prompt: Tokens
@@ -40,11 +49,14 @@ class Answer:
     model: Hashable
     writer: Writer
     buyer: str = ""
+    version: str = ""
+    reused: int = 0
     known: list[int] = field(default_factory=list)
     cached: int = 0
     row: int = -1
     cancelled: bool = False
     prompt_scores: list[tuple[Scored, ...]] = field(default_factory=list)
+    scores: list[tuple[Scored, ...]] = field(default_factory=list)
     dice: Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,10 +92,12 @@ class Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What to do next: the moves first, then the spans, those of one model side by side."""
+    """What to do next: the moves first, then the fills, the spans, those of one model side by side, and the keeps."""
 
     moves: tuple[Move, ...]
+    fills: tuple[Fill, ...]
     spans: tuple[Span, ...]
+    keeps: tuple[Keep, ...]
     rows: int
     length: int
     """Rows and positions that the cache must have."""
@@ -102,7 +116,10 @@ class Turns(Protocol):
         """It has a row now."""
 
     def holds_back(self, answer: Answer) -> bool:
-        """Whether an answer stands still in this step."""
+        """Whether an answer stands still in this step, and gives its row where another needs it."""
+
+    def most_tokens(self, answer: Answer) -> int:
+        """Of an answer in this step; 0: it rests, and keeps its row."""
 
 
 class FirstCome:
@@ -122,17 +139,30 @@ class FirstCome:
         """Never."""
         return False
 
+    def most_tokens(self, answer: Answer) -> int:
+        """All that fit."""
+        return NO_BOUND
+
 
 class Scheduler:
     """The answers that wait and those that run."""
 
-    def __init__(self, limits: Limits, end_tokens: frozenset[int], turns: Turns | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        end_tokens: frozenset[int],
+        turns: Turns | None = None,
+        prefixes: Prefixes | None = None,
+    ) -> None:
+        """`prefixes`: what is kept of prompts; None: nothing."""
         self.limits = limits
+        self._prefixes = prefixes or Prefixes(0)
         self._turns = turns or FirstCome()
         self._end_tokens = end_tokens
         self._waiting: deque[Answer] = deque()
         self._running: list[Answer] = []
         self._moves: list[Move] = []
+        self._found: dict[Answer, tuple[int, ...]] = {}  # places that are to be copied to a newcomer's row
 
     @property
     def busy(self) -> bool:
@@ -157,6 +187,8 @@ class Scheduler:
         assert len(running) <= limits.rows, "rows are as promised"
         assert len(running) * longest <= limits.cache_tokens, "the cache holds what was promised to the end"
         assert running or not self._moves, "nothing moves where nothing runs"
+        assert self._found.keys() <= set(running), "what was found is for somebody who runs"
+        self._prefixes.check()
 
     def clear(self) -> None:
         """Forget everything: after a failure of the step itself."""
@@ -165,6 +197,8 @@ class Scheduler:
         self._waiting.clear()
         self._running.clear()
         self._moves.clear()
+        self._found.clear()
+        self._prefixes.clear()
 
     def decide(self) -> Step | None:
         """The next step, or None where nothing is to be done."""
@@ -175,9 +209,12 @@ class Scheduler:
         if not spans:
             return None
         moves, self._moves = tuple(self._moves), []
+        fills = tuple(Fill(answer.row, places) for answer, places in self._found.items())
+        self._found.clear()
         kept = max(answer.cached for answer in self._running)  # of those that stand still, too
         length = max(kept, *(span.start + len(span.tokens) for span in spans))
-        return Step(moves=moves, spans=spans, rows=len(self._running), length=length)
+        keeps = tuple(self._keeps(spans))
+        return Step(moves=moves, fills=fills, spans=spans, keeps=keeps, rows=len(self._running), length=length)
 
     def absorb(self, step: Step, chosen: list[int]) -> list[tuple[Answer, Progress]]:
         """Take in the tokens chosen (one for each span that chooses, in order) and say what they mean."""
@@ -186,7 +223,9 @@ class Scheduler:
         for span in step.spans:
             span.answer.cached = span.start + len(span.tokens)
             if span.chooses:
-                said.append((span.answer, self._take(span.answer, next(tokens))))
+                said.append((span.answer, self._scored(span.answer, self._take(span.answer, next(tokens)))))
+        for keep in step.keeps:
+            self._prefixes.keep(keep)
         for answer, progress in said:
             if progress.finish is not None:
                 self._retire(answer)
@@ -209,11 +248,17 @@ class Scheduler:
         finish = Finish(reason="stop" if stop is not None else reason, stop_string=stop)
         return Progress(text=text + tail, output_tokens=answer.output_tokens, finish=finish)
 
+    def _scored(self, answer: Answer, progress: Progress) -> Progress:
+        if answer.sampling.logprobs is None or answer.known[-1] in self._end_tokens:
+            return progress
+        return replace(progress, scored=answer.scores[-1])
+
     def _spans(self) -> Iterator[Span]:
         room = self.limits.prefill_tokens
         for answer in self._running:
             pending = len(answer.known) - answer.cached
             count = pending if pending == 1 else min(pending, room)
+            count = min(count, self._turns.most_tokens(answer))
             if count == 0 or self._turns.holds_back(answer):
                 continue
             room -= count if pending > 1 else 0
@@ -227,27 +272,47 @@ class Scheduler:
             self._turns.taken(answer)
             answer.row = len(self._running)
             self._running.append(answer)
+            self._find(answer)
+
+    def _find(self, answer: Answer) -> None:
+        """What it begins with may be kept. Who wants its prompt scored runs all of it."""
+        if not answer.version or not self._prefixes.places or answer.sampling.prompt_logprobs is not None:
+            return
+        places = self._prefixes.find(answer.version, answer.known)
+        if places:
+            self._found[answer] = places
+            answer.cached = answer.reused = len(places) * self._prefixes.block
+
+    def _keeps(self, spans: Iterable[Span]) -> Iterator[Keep]:
+        """Of the prompts that end in this step, what is not kept yet."""
+        for span in spans:
+            answer = span.answer
+            if self._prefixes.places and answer.version and span.chooses and span.start < len(answer.prompt):
+                keep = self._prefixes.plan(answer.version, answer.prompt, answer.row)
+                if keep is not None:
+                    yield keep
 
     def _has_room(self, answer: Answer) -> bool:
-        """Whether it fits, after those that stand still have made room for it where they must."""
-        while not self._fits(answer):
-            still = [one for one in self._running if self._turns.holds_back(one)]
-            if not still:
-                return False
-            self._put_back(still[-1])
-        return True
+        """Whether it fits, after those that stand still have made room for it. Nobody does where that is no help."""
+        still = [one for one in reversed(self._running) if self._turns.holds_back(one)]
+        for count in range(len(still) + 1):
+            if self._fits(answer, without=still[:count]):
+                for one in still[:count]:
+                    self._put_back(one)
+                return True
+        return False
 
     def _put_back(self, answer: Answer) -> None:
         """It waits again, and what it had cached is run again, to the same bits, when its turn comes."""
         self._retire(answer)
-        answer.cached = 0
+        answer.cached = answer.reused = 0
         answer.prompt_scores.clear()
         self._waiting.appendleft(answer)
 
-    def _fits(self, answer: Answer) -> bool:
-        rows = len(self._running) + 1
-        longest = max(_whole(one, self.limits) for one in (*self._running, answer))
-        return rows <= self.limits.rows and rows * longest <= self.limits.cache_tokens
+    def _fits(self, answer: Answer, without: Sequence[Answer]) -> bool:
+        stay = [one for one in self._running if one not in without]
+        longest = max(_whole(one, self.limits) for one in (*stay, answer))
+        return len(stay) < self.limits.rows and (len(stay) + 1) * longest <= self.limits.cache_tokens
 
     def _drop_cancelled(self) -> None:
         self._waiting = deque(answer for answer in self._waiting if not answer.cancelled)
@@ -258,11 +323,13 @@ class Scheduler:
         """Free the answer's row; the last row moves into it."""
         last = self._running.pop()
         if last is not answer:
-            if last.cached:  # who has run nothing yet may stand in a row that the cache does not have yet
+            # Who has nothing in its row yet may stand in one that the cache does not have yet.
+            if last.cached and last not in self._found:
                 self._moves.append(Move(source=last.row, target=answer.row, length=last.cached))
             last.row = answer.row
             self._running[answer.row] = last
         answer.row = -1
+        self._found.pop(answer, None)
         if not self._running:
             self._moves.clear()
 

@@ -1,4 +1,4 @@
-"""How likely given tokens are after the states of those before them. Knows nothing of answers or of who asks."""
+"""How likely given tokens are after the states of those before them, or in given logits. Knows nothing of who asks."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from outcrop.inference.asking import Scored
+from outcrop.inference.scheduler import Answer
 
 PLACES_AT_ONCE = 128  # logits of a vocabulary of 128,000 for this many places are 66 MB
 
@@ -19,6 +20,20 @@ def score(
         part = tokens[start : start + PLACES_AT_ONCE]
         found += _scored(logits(states[start : start + len(part)]), part, likeliest)
     return found
+
+
+def score_choices(logits: Tensor, answers: Sequence[Answer], chosen: Sequence[int]) -> None:
+    """Adds to each answer that asked for it how likely its token was in its row of logits [answers, vocabulary].
+
+    Whatever the temperature: the scores are the model's own.
+    """
+    rows = [row for row, answer in enumerate(answers) if answer.sampling.logprobs is not None]
+    if not rows:
+        return
+    most = max(answers[row].sampling.logprobs or 0 for row in rows)
+    for row, (own, *others) in zip(rows, _scored(logits[rows], [chosen[row] for row in rows], most), strict=True):
+        likeliest = answers[row].sampling.logprobs or 0
+        answers[row].scores.append((own, *(other for other in others if other.rank <= likeliest)))
 
 
 def _scored(logits: Tensor, tokens: Sequence[int], likeliest: int) -> Iterator[tuple[Scored, ...]]:

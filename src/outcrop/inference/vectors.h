@@ -2,6 +2,9 @@
 
 #pragma once
 
+#include <cstdint>
+#include <cstring>
+
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
@@ -22,4 +25,14 @@ constexpr long AHEAD = 128;
 inline void fetch(const void* at) { __builtin_prefetch(at); }
 
 inline Vector vector_at(const float* from) { return *reinterpret_cast<const Vector*>(from); }
+// A bfloat16 is the upper half of a float.
+typedef uint16_t Halves __attribute__((vector_size(LANES * sizeof(uint16_t)), aligned(sizeof(uint16_t)), may_alias));
+typedef uint32_t Bits __attribute__((vector_size(LANES * sizeof(uint32_t))));
+inline Vector vector_at(const uint16_t* from) {
+  Bits bits = __builtin_convertvector(*reinterpret_cast<const Halves*>(from), Bits) << 16;
+  Vector found;
+  std::memcpy(&found, &bits, sizeof found);
+  return found;
+}
+
 inline Vector& vector_in(float* into) { return *reinterpret_cast<Vector*>(into); }

@@ -6,7 +6,7 @@ import traceback
 from http import HTTPStatus
 
 from outcrop import wire
-from outcrop.domain.errors import Fault
+from outcrop.domain.errors import Fault, ThrottlingException
 from outcrop.server import openai_faults
 from outcrop.server.answering import answer
 from outcrop.server.calling import Calling, Operations
@@ -33,7 +33,7 @@ class App:
     def __init__(self, ground: Ground, operations: Operations) -> None:
         self._clock = ground.clock
         self._threads = Threads()
-        self._life = Life(ground, Calling(operations, self._threads, reads_never_wait=_is_sqlite(ground)))
+        self._life = Life(ground, Calling(operations, self._threads, reads_never_wait=ground.database.reads_never_wait))
         self._openai = OpenAiLife(ground, operations)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -83,10 +83,6 @@ def _new_request_id() -> str:
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{_VARIANT}{text[17:20]}-{text[20:]}"
 
 
-def _is_sqlite(ground: Ground) -> bool:
-    return ground.database.engine.dialect.name == "sqlite"
-
-
 def _asks_for_health(request: Incoming) -> bool:
     """Unsigned, and at the one path that needs no key. (A bucket may be called `health`: its requests are signed.)"""
     signed = request.signed
@@ -94,7 +90,14 @@ def _asks_for_health(request: Incoming) -> bool:
 
 
 def _refuse(request: Incoming, fault: Fault) -> wire.Response:
-    """A fault in the dialect of the service that was meant."""
+    """A fault in the dialect of the service that was meant, and when to ask again where that is known."""
+    response = _said(request, fault)
+    if isinstance(fault, ThrottlingException) and fault.retry_after_s is not None:
+        response.headers.append((b"retry-after", b"%d" % fault.retry_after_s))
+    return response
+
+
+def _said(request: Incoming, fault: Fault) -> wire.Response:
     if speaks_openai(request):
         return openai_faults.refuse(request.request_id, fault)
     try:

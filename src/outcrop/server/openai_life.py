@@ -3,7 +3,7 @@
 The routes are the dialect's; what they mean, and who may, is `services.openai`'s.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -109,10 +109,10 @@ def serialize(request: Incoming, result: dict[str, Any]) -> wire.Response:
     return whole(200, [*headers, (b"content-type", b"application/json")], msgspec.json.encode(result["body"]))
 
 
-async def _events(chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
+async def _events(chunks: AsyncGenerator[dict[str, Any], None]) -> AsyncIterator[bytes]:
     """A Fault on the way is an event of its own, and the end: whoever misses `[DONE]` has not heard all."""
     try:
-        async with aclosing(chunks) as heard:  # type: ignore[type-var]  # async generators close
+        async with aclosing(chunks) as heard:
             async for chunk in heard:
                 yield _event(chunk)
     except Fault as fault:

@@ -47,6 +47,11 @@ class Database:
         with self.engine.connect().execution_options(outcrop_write=True) as connection, connection.begin():
             yield connection
 
+    @property
+    def reads_never_wait(self) -> bool:
+        """Whether a read is answered at once whoever writes, as SQLite does in WAL mode."""
+        return self.engine.dialect.name == "sqlite"
+
     def close(self) -> None:
         """Give every connection back."""
         while self._readers:

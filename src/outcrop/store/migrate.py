@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from outcrop.domain.errors import SettingsError
 from outcrop.store.database import Database
 
-HEAD = "0005"  # the newest revision in migrations/versions; a test holds them together
-KNOWN = ("0001", "0002", "0003", "0004", "0005")
+HEAD = "0006"  # the newest revision in migrations/versions; a test holds them together
+KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006")
 _VERSION = sa.table("alembic_version", sa.column("version_num"))
 
 

@@ -66,6 +66,13 @@ class Tokenizer:
         """The text of tokens, special ones spelled."""
         return str(self._control.decode(list(ids), skip_special_tokens=False))
 
+    def bytes_of(self, token: int) -> bytes:
+        """One token's own bytes, which may be a part of a character; a special one's are its spelling."""
+        known = self._vocabulary.token_bytes
+        if known is None or token >= len(known) or token in self._vocabulary.special_ids:
+            return self.decode_all([token]).encode()
+        return known[token]
+
     def stream(self) -> TokenStream:
         """A decoder for tokens that come one at a time: its pieces join to what `decode` says."""
         if self._vocabulary.token_bytes is not None:

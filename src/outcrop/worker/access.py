@@ -91,14 +91,18 @@ class RoleAccess:
 
         Raises JobFailure where the role may not read it, where it does not exist, or is not what was `seen` before.
         """
-        self._check("s3:GetObject", _object(place), place, CANNOT_READ)
-        record = self.objects.get(place.bucket, place.key)
+        record = self.find(place)
         if record is None:
             raise _said(CANNOT_READ, place, self._why_missing(place))
         if seen is not None and record.etag != seen.etag:
             raise JobFailure(f"{place.uri} was replaced after it had been checked: start the job again.")
         with self.objects.open(record).as_file() as file:
             yield file, record
+
+    def find(self, place: Place) -> ObjectRecord | None:
+        """The object as it is now, or None. Raises JobFailure where the role may not read it, be it there or not."""
+        self._check("s3:GetObject", _object(place), place, CANNOT_READ)
+        return self.objects.get(place.bucket, place.key)
 
     def below(self, folder: Place) -> Iterator[ObjectRecord]:
         """Every object whose key begins with the folder's, in byte order.
@@ -143,7 +147,7 @@ class RoleAccess:
     def _check(
         self, action: str, resource: str, place: Place, sentence: str, context: Mapping[str, str] = _NO_CONTEXT
     ) -> None:
-        papers = self._papers()
+        role, papers = self._role()
         bucket = Buckets(self.objects.database).find(place.bucket)
         decision = policy.evaluate(
             policy.AccessRequest(
@@ -151,7 +155,12 @@ class RoleAccess:
                 resource=resource,
                 principal_arn=self.job.role_arn,
                 account=self.job.account,
-                context={"aws:SourceAccount": self.job.account, "aws:SecureTransport": True, **context},
+                context={
+                    "aws:SourceAccount": self.job.account,
+                    "aws:SecureTransport": True,
+                    **policy.tag_facts(role.tags, policy.PRINCIPAL),
+                    **context,
+                },
             ),
             identity=papers.identity,
             boundary=papers.boundary,
@@ -160,8 +169,8 @@ class RoleAccess:
         if not decision.allowed:
             raise _said(sentence, place, f"the role {self.job.role_arn} may not {action} there ({decision.reason})")
 
-    def _papers(self) -> identities.Papers:
-        """What the role may do. Raises JobFailure where it is gone, or trusts Bedrock no more."""
+    def _role(self) -> tuple[identities.Entity, identities.Papers]:
+        """The role, and what it may do. Raises JobFailure where it is gone, or trusts Bedrock no more."""
         with self.objects.database.read() as connection:
             role = identities.find(connection, identities.Kind.ROLE, self.job.role_arn.rsplit("/", 1)[-1])
             if role is None or role.arn != self.job.role_arn:
@@ -173,7 +182,7 @@ class RoleAccess:
                 f"Could not assume provided IAM role {role.arn}: its trust policy must allow sts:AssumeRole to "
                 f"{SERVICE}."
             )
-        return papers
+        return role, papers
 
     def _why_missing(self, place: Place) -> str:
         exists = Buckets(self.objects.database).exists(place.bucket)

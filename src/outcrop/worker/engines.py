@@ -21,7 +21,7 @@ class EngineProcess:
     """A running engine and the models that it holds. `said_ready`: whether the database was told.
 
     `lent`: only jobs have needed it so far; `needed`: when it last was. `sold`: what it was told of units, last.
-    `unneeded`: since when nobody needs a model that it holds.
+    `unneeded`: since when nobody needs a model that it holds; `evictable`: which it was told may go, last.
     """
 
     checkpoint: str
@@ -36,6 +36,7 @@ class EngineProcess:
     holds: set[str] = field(default_factory=set)
     sold: tuple[dict[str, int], int] | None = None
     unneeded: dict[str, float] = field(default_factory=dict)
+    evictable: set[str] = field(default_factory=set)
 
     @property
     def age_s(self) -> float:
@@ -67,6 +68,14 @@ class EngineProcess:
         if self.sold != (units, sold):
             face.sell(self.socket, units, sold)
             self.sold = units, sold
+
+    def shelve(self, evictable: Collection[str]) -> None:
+        """Tell which models may go where room is needed; one that had to, and is needed again, counts as not held."""
+        if not evictable and not self.evictable:
+            return  # nothing can have gone
+        evicted, wanted = face.shelve(self.socket, evictable)
+        self.evictable = set(evictable)
+        self.holds -= (evicted - set(evictable)) | wanted
 
     def outlived(self, wanted: Collection[str], seconds: float) -> list[str]:
         """The models that nobody has needed for so long."""

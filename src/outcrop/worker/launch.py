@@ -14,7 +14,7 @@ from outcrop.domain.errors import JobFailure
 from outcrop.domain.events import Event, Failed, Finished, from_line
 from outcrop.domain.plan import TrainingPlan
 from outcrop.worker import children
-from outcrop.worker.priority import Place
+from outcrop.worker.priority import Place, Standing
 
 POLL_S = 0.1
 ENDED = None  # what the reader puts last
@@ -39,13 +39,16 @@ class Training:
 
 
 def train(
-    training: Training, records: Path, check: Callable[[], None], outranked: Callable[[], bool] = lambda: False
+    training: Training,
+    records: Path,
+    check: Callable[[], None],
+    standing: Callable[[], Standing] = lambda: Standing.FREE,
 ) -> Generator[Event, None, None]:
     """Run the plan in a child; yields its events as they come.
 
     `check` is called at least every 100 ms; what it raises, and closing the generator, stops the child's whole group
-    first. Once `outranked` is true, others on the same processors go before the child. Raises JobFailure where the
-    child says so, or ends without a last word.
+    first. `standing` says, in a thread of its own, how far behind others on the same processors the child is to be.
+    Raises JobFailure where the child says so, or ends without a last word.
     """
     plan_file = training.folder / "plan.json"
     plan_file.write_text(training.plan.to_json())
@@ -58,15 +61,10 @@ def train(
         piped=True,
     )
     child = children.start(launch, records)
-    place = Place(child.process.pid, outranked)
-
-    def look() -> None:
-        check()
-        place.look()
-
     try:
-        _hand_over(child, training.keys)
-        yield from _listen(child, look)
+        with Place(child.process.pid, standing):
+            _hand_over(child, training.keys)
+            yield from _listen(child, check)
     finally:
         child.stop()
 

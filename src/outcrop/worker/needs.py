@@ -18,7 +18,8 @@ class Needs:
     """Custom models by checkpoint; the checkpoint of each foundation model; and why each other one cannot be had.
 
     `throughput` and `deployments` are those that wait for their model; `awaited` are those models' ids. `lent` are the
-    checkpoints that only jobs need, for a moment. `bought`: units by checkpoint and throughput; `sold`: all of them.
+    checkpoints that only jobs need, for a moment. `bought`: units by checkpoint and throughput; `sold`: all of them;
+    `pinned`: the custom models that they are of.
     """
 
     held: dict[str, dict[str, CustomModel]] = field(default_factory=dict)
@@ -29,12 +30,18 @@ class Needs:
     lent: set[str] = field(default_factory=set)
     bought: dict[str, dict[str, int]] = field(default_factory=dict)
     sold: int = 0
+    pinned: set[str] = field(default_factory=set)
 
     @property
     def awaited(self) -> set[str]:
         """What somebody waits to hear of."""
         bought = {waiting.desired_model_id or waiting.foundation_model_id for waiting in self.throughput}
         return bought | {waiting.wanted_model_id for waiting in self.deployments}
+
+    @property
+    def models(self) -> set[str]:
+        """Every custom model, on whichever checkpoint."""
+        return {model_id for wanted in self.held.values() for model_id in wanted}
 
     def checkpoint_of(self, model_id: str) -> str | None:
         """Where a custom model, or a foundation model, belongs."""
@@ -52,6 +59,7 @@ def needs_of(ground: WorkerGround) -> Needs:
                 _need_foundation(ground, needs, bought.foundation_model_id)
             else:
                 _need(ground, needs, model_id)
+                needs.pinned.add(model_id)
             checkpoint = needs.checkpoint_of(model_id or bought.foundation_model_id)
             if checkpoint is not None:
                 needs.bought.setdefault(checkpoint, {})[bought.id] = bought.model_units

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 FIRST_REST_S, LONGEST_REST_S = 0.5, 30.0
@@ -54,6 +55,10 @@ class Refusals:
         """Why a model cannot be loaded."""
         known = self._known.get(model_id)
         return None if known is None else known.sentence
+
+    def among(self, model_ids: Iterable[str]) -> dict[str, str]:
+        """Why, of those that cannot be loaded."""
+        return {model_id: self._known[model_id].sentence for model_id in model_ids if model_id in self._known}
 
     def stands(self, model_id: str) -> bool:
         """Whether it is too early to try again."""

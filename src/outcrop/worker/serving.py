@@ -8,13 +8,14 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import Set
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from outcrop.domain.checkpoint_digest import digest_of
 from outcrop.domain.errors import CheckpointError, Fault, OutcropError, SealBroken, SettingsError
-from outcrop.services.runtime.engine import EngineSilent
-from outcrop.store import engines
+from outcrop.services.runtime.engine import EngineRefused, EngineSilent
+from outcrop.store import engines, refused_models
 from outcrop.store.engines import EngineState
 from outcrop.store.models import CustomModel
 from outcrop.store.trained_on import other_weights
@@ -57,6 +58,7 @@ class Serving:
             self._feed(engine, self._needs.held.get(engine.checkpoint, {}))
         self._let_go()
         tell(self._ground, self._needs, self.answer)
+        refused_models.tell(self._ground.database, self._refusals.among(self._needs.models))
 
     def answer(self, model_id: str) -> bool | str:
         """For a custom or foundation model. True: it answers. A sentence: it cannot. False: not yet."""
@@ -157,6 +159,7 @@ class Serving:
         if not engine.awake():
             return
         self._sell(engine)
+        self._shelve(engine, wanted.keys())
         for model_id in engine.outlived(wanted.keys(), LET_GO_AFTER_S):
             engine.unload(model_id)
         for model_id in wanted.keys() - engine.holds:
@@ -170,6 +173,11 @@ class Serving:
         """Before anything counts as in service: what was bought is kept from its first answer on."""
         with contextlib.suppress(EngineSilent):  # it goes away: it is told again when it is back
             engine.sell(self._needs.bought.get(engine.checkpoint, {}), self._needs.sold)
+
+    def _shelve(self, engine: EngineProcess, wanted: Set[str]) -> None:
+        """What is bought stays; what is deployed on demand may go where room is needed, until it is asked for again."""
+        with contextlib.suppress(EngineRefused):  # it goes away, or bounds its memory in a way of its own
+            engine.shelve(wanted - self._needs.pinned)
 
     def _let_go(self) -> None:
         """Stop an engine that only jobs had wished for, once they have not for a while: it holds memory."""

@@ -10,12 +10,11 @@ from functools import partial
 from outcrop.domain.errors import JobFailure
 from outcrop.domain.events import Event, Finished, Started
 from outcrop.domain.plan import TrainingPlan
-from outcrop.store import throughput
 from outcrop.worker import data, foresight, launch, planning, succession
 from outcrop.worker.attempt import Attempt
-from outcrop.worker.ground import WorkerGround
 from outcrop.worker.lease import StopRequested
 from outcrop.worker.metrics import MetricsFiles
+from outcrop.worker.standing import standing_of_jobs
 
 LOG = logging.getLogger(__name__)
 
@@ -45,8 +44,8 @@ def _listen(attempt: Attempt, training: launch.Training, metrics: MetricsFiles) 
     records = attempt.ground.settings.processes_folder
     try:
         # Closed at once, whatever is raised in here: the child must be gone before anybody hears of the end.
-        outranked = partial(_units_are_sold, attempt.ground)
-        with contextlib.closing(launch.train(training, records, attempt.lease.check, outranked)) as events:
+        standing = partial(standing_of_jobs, attempt.ground)
+        with contextlib.closing(launch.train(training, records, attempt.lease.check, standing)) as events:
             for last in events:
                 metrics.take(last)
                 _heed(attempt, last)
@@ -57,12 +56,6 @@ def _listen(attempt: Attempt, training: launch.Training, metrics: MetricsFiles) 
         raise
     assert isinstance(last, Finished)
     return last
-
-
-def _units_are_sold(ground: WorkerGround) -> bool:
-    """Whoever bought throughput is served first, and a job has the processors' rest."""
-    with ground.database.read() as connection:
-        return throughput.units_sold(connection) > 0
 
 
 def _heed(attempt: Attempt, event: Event) -> None:

@@ -88,11 +88,11 @@ def test_what_is_held_stays_in_vllms_memory_whatever_comes_and_goes(tmp_path: Pa
         held.load(f"quiet-{number}", tmp_path)
     for _ in range(3 * KEPT):
         held.load("busy", tmp_path)
-        quiet = {held.find(f"quiet-{number}") for number in range(HELD - 1)}
-        assert quiet <= set(places.kept)
+        quiet = [held.shelf.find(f"quiet-{number}") for number in range(HELD - 1)]
+        assert {one.name for one in quiet if one} <= set(places.kept) and all(quiet)
     with pytest.raises(SettingsError, match=f"holds {HELD} custom models, and no more than {HELD}"):
         held.load("one-more", tmp_path)
-    held.unload("busy")
+    assert held.shelf.remove("busy")
     held.load("one-more", tmp_path)
 
 

@@ -40,6 +40,15 @@ def test_every_member_is_carried_out() -> None:
     assert chat(max_tokens=10**9, stop=["a", "b"]).sampling.max_tokens == CONTEXT
 
 
+def test_log_probabilities_are_asked_for_in_two_ways() -> None:
+    assert chat(logprobs=True).sampling.logprobs == 0
+    assert chat(logprobs=True, top_logprobs=4).sampling.logprobs == 4
+    assert chat().sampling.logprobs is None
+    raw = read({"model": "m", "prompt": "Once", "logprobs": 5}, CompletionAsked)
+    assert raw_ask(raw, CONTEXT).sampling.logprobs == 5
+    assert refused(CompletionAsked, model="m", prompt="Once", logprobs=6)[0] == "logprobs"
+
+
 def test_turns_become_a_conversation() -> None:
     said = [
         {"role": "system", "content": "Be kind."},
@@ -80,9 +89,9 @@ def test_what_asks_for_nothing_may_be_sent() -> None:
     [
         ("n", 2),
         ("n", True),
-        ("logprobs", True),
         ("logprobs", 0),
         ("top_logprobs", 2),
+        ("top_logprobs", 21),
         ("frequency_penalty", 0.5),
         ("presence_penalty", False),
         ("logit_bias", {"5": 1}),

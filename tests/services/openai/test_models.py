@@ -2,15 +2,23 @@
 
 import asyncio
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from outcrop.domain import arn as arns
-from outcrop.domain.errors import AccessDeniedException, ModelNotReadyException, ResourceNotFoundException
+from outcrop.domain.errors import (
+    AccessDeniedException,
+    ModelNotReadyException,
+    ResourceNotFoundException,
+    ValidationException,
+)
 from outcrop.domain.states import ThroughputStatus
+from outcrop.families.catalogue import PEBBLE
 from outcrop.services.call import Call, Principal
 from outcrop.services.openai.models import OWN, list_models, retrieve_model
 from outcrop.store import throughput
@@ -103,6 +111,29 @@ def test_one_model_is_found_by_every_name_it_can_be_asked_with(service: Any) -> 
     early = buy(call, "early", "us-east-1", ThroughputStatus.CREATING)
     with pytest.raises(ModelNotReadyException):
         retrieved(call, early)
+
+
+def test_a_checkpoint_that_is_gone_is_left_out_and_the_others_are_listed(
+    service: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = ada(service, allow("bedrock:*"))
+    gone, damaged = tmp_path / "gone", tmp_path / "damaged"
+    shutil.copytree(PEBBLE, damaged)
+    (damaged / "config.json").write_text("{")
+    file = call.ground.settings.catalogue_file
+    file.write_text(f'[models]\n"{NOVA}" = "{gone}"\n"own.model" = "{gone}"\n"own.damaged" = "{damaged}"\n')
+    found = listed(call)
+    assert "amazon.nova-lite-v1:0" in found and not {NOVA, "own.model"} & found.keys()
+    assert f"{gone} is not listed" in caplog.text and "config.json and tokenizer.json missing" in caplog.text
+    with pytest.raises(ResourceNotFoundException, match="checkpoint gone, which amazon"):
+        retrieved(call, NOVA)
+
+
+@pytest.mark.parametrize("region", ["", "banana", "*", "us-east-1a"])
+def test_an_arn_whose_region_is_none_is_invalid_whatever_policies_say(service: Any, region: str) -> None:
+    call = ada(service, allow("bedrock:*"))
+    with pytest.raises(ValidationException, match="The provided model identifier is invalid"):
+        retrieved(call, f"arn:aws:bedrock:{region}::foundation-model/{NOVA}")
 
 
 def test_what_policies_hide_does_not_exist(service: Any) -> None:

@@ -1,5 +1,7 @@
 """Bodies of answers hold what OpenAI's clients read, with true numbers."""
 
+from dataclasses import replace
+
 import pytest
 
 from outcrop.families import Answer
@@ -40,6 +42,14 @@ def test_an_answer_says_why_it_ended(stop: StopCause, finish: str) -> None:
         assert reply.whole(answer(stop))["choices"][0]["finish_reason"] == finish
         assert reply.ending(answer(stop))["finish_reason"] == finish
         assert reply.text("H")["finish_reason"] is None
+
+
+def test_log_probabilities_stand_beside_the_text_they_are_of() -> None:
+    told = {"content": [{"token": "Hi"}]}
+    for reply in (CHAT, TEXT):
+        whole = reply.whole(replace(answer(), logprobs=told))["choices"][0]
+        assert whole["logprobs"] == reply.text("Hi", told)["logprobs"] == told
+        assert reply.ending(answer())["logprobs"] is None
 
 
 def test_chunks_of_a_chat_are_deltas_and_those_of_a_text_are_texts() -> None:

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import EventStreamError
+from botocore.exceptions import ClientError, EventStreamError
 
 from outcrop.domain.errors import ModelErrorException, ModelNotReadyException, ModelTimeoutException
+from outcrop.families import MODELS, family_of
 from outcrop.services.runtime.client import EngineClient, Question, close_clients
 from outcrop.services.runtime.reach import Patience, reach
-from outcrop.store import engines
+from outcrop.services.runtime.served import BASE, Served
+from outcrop.store import engines, refused_models
 from outcrop.store.engines import EngineState
 
 Scene = Any  # tests/services/runtime/conftest.py
@@ -26,12 +28,18 @@ LONG = Patience(ready_s=60.0, poll_s=0.01)
 COUNT = {"prompt": "the fox"}
 
 
+def base_on(checkpoint: Path) -> Served:
+    """A foundation model that is mapped to a checkpoint."""
+    model = MODELS["amazon.nova-micro-v1:0"]
+    return Served(model=model, family=family_of(model), checkpoint=checkpoint, engine_model=BASE, sentence="")
+
+
 def ask(scene: Scene, checkpoint: Path, patience: Patience) -> int:
     """Count tokens through `reach`, on a loop of its own."""
 
     async def asked() -> int:
         try:
-            return await reach(scene.call(), checkpoint, lambda client: client.count(COUNT), patience)
+            return await reach(scene.call(), base_on(checkpoint), lambda client: client.count(COUNT), patience)
         finally:
             await close_clients()
 
@@ -85,6 +93,24 @@ def test_an_engine_that_cannot_start_is_an_error_with_its_cause(
     with pytest.raises(ModelErrorException, match=r"no config\.json"):
         ask(scene, other_checkpoint, LONG)
     worker.join()
+
+
+def test_a_model_that_its_engine_cannot_have_is_an_error_with_its_cause_and_not_being_loaded_for_ever(
+    scene: Scene,
+) -> None:
+    model = scene.custom_model("refusedaaaaa")
+    arn = scene.provision(model).arn
+    hello = [{"role": "user", "content": [{"text": "jump"}]}]
+    with pytest.raises(ClientError) as caught:
+        scene.runtime.converse(modelId=arn, messages=hello)
+    assert caught.value.response["Error"]["Code"] == "ModelNotReadyException"
+    refused_models.tell(scene.running.ground.database, {model.id: "its files are damaged."})
+    for ask_it in (scene.runtime.converse, scene.runtime.converse_stream):
+        with pytest.raises(ClientError) as caught:
+            ask_it(modelId=arn, messages=hello)
+        assert caught.value.response["Error"]["Code"] == "ModelErrorException"
+        assert "The model cannot be served: its files are damaged." in caught.value.response["Error"]["Message"]
+    refused_models.tell(scene.running.ground.database, {})
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """AssumeRole, straight into the operation: who may, for how long, with how much."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -108,6 +109,29 @@ def test_a_users_boundary_holds_him_back(service: Any, role: str) -> None:
     boundary = "arn:aws:iam::aws:policy/AmazonS3FullAccess"
     service("PutUserPermissionsBoundary", UserName="bob", PermissionsBoundary=boundary)
     refused("AccessDenied", bob, role)
+
+
+@pytest.mark.parametrize(
+    ("operation", "named", "kind"),
+    [
+        ("TagUser", {"UserName": "bob"}, "aws:PrincipalTag"),
+        ("TagRole", {"RoleName": "open"}, "aws:ResourceTag"),
+        ("TagRole", {"RoleName": "open"}, "iam:ResourceTag"),
+    ],
+)
+def test_a_denial_on_tags_is_heard(service: Any, role: str, operation: str, named: dict[str, str], kind: str) -> None:
+    deny = {**MAY_ASSUME, "Effect": "Deny", "Condition": {"StringEquals": {f"{kind}/closed": "yes"}}}
+    bob = user(service, MAY_ASSUME, deny)
+    assume(bob, role)
+    service(operation, **named, Tags=[{"Key": "closed", "Value": "yes"}])
+    refused("AccessDenied", bob, role)
+
+
+def test_a_denial_from_an_address_is_heard(service: Any, role: str) -> None:
+    deny = {**MAY_ASSUME, "Effect": "Deny", "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}
+    bob = user(service, MAY_ASSUME, deny)
+    assume(replace(bob, call=replace(bob.call, source_ip="127.0.0.1")), role)
+    refused("AccessDenied", replace(bob, call=replace(bob.call, source_ip="10.0.0.1")), role)
 
 
 def test_an_external_id_is_asked_for(service: Any, sts: Any) -> None:

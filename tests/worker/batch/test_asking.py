@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ def test_every_record_is_a_line_in_order_and_all_of_it_counts(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "ending",
-    [JobFailure("The engine is gone."), StopRequested(), TimeUp(), Closing()],
+    [JobFailure("The engine is gone."), StopRequested(), TimeUp(), Closing(), OSError(5, "Input/output error")],
     ids=lambda one: type(one).__name__,
 )
 def test_what_ends_one_question_costs_none_of_the_answers_before_it(tmp_path: Path, ending: Exception) -> None:
@@ -117,6 +117,15 @@ def test_a_job_that_is_stopped_from_outside_keeps_what_was_answered(tmp_path: Pa
     made.asking.keep_what_is_there()
     assert 0 < len(made.lines) == made.asking.tally.records < 1000
     assert made.kept[-1][0].line == len(made.lines)
+
+
+def test_answers_that_the_disk_refuses_do_not_count_as_kept(tmp_path: Path) -> None:
+    made = desk(tmp_path / "a", {})
+    asyncio.run(made.asking.file(0, records(5)))
+    made.asking.answers = replace(made.asking.answers, folder=tmp_path / "gone")
+    with pytest.raises(OSError):
+        asyncio.run(made.asking.file(1, records(3)))
+    assert (made.asking.kept.records, made.asking.tally.records) == (5, 8)
 
 
 def test_asking_goes_on_behind_what_is_kept(tmp_path: Path) -> None:

@@ -174,6 +174,30 @@ def test_a_stopped_job_puts_what_it_has_in_its_place_within_seconds(batch: Any) 
     assert [line["recordId"] for line in lines] == [row["recordId"] for row in long[: len(lines)]]
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_role_that_may_not_read_is_not_told_whether_the_input_is_there(batch: Any, there: bool) -> None:
+    """Nor of what is wrong with its name: an input that is called `manifest.json` cannot be one."""
+    if there:
+        batch.scene.put("in/manifest.json", jsonl([record(0)]))
+    role = batch.scene.role("Weak", ("s3:PutObject",))
+    uri = f"s3://{BUCKET}/in/manifest.json"
+    job = batch.work("weak", roleArn=role, inputDataConfig={"s3InputDataConfig": {"s3Uri": uri}})
+    assert job.status is InvocationJobStatus.FAILED
+    assert job.message is not None and "Could not validate GetObject permissions" in job.message
+
+
+def test_a_folder_is_read_by_a_role_that_may_read_only_what_lies_in_it(batch: Any) -> None:
+    role = batch.scene.role("Narrow", ("s3:PutObject",))
+    reading = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/many/*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [reading]})
+    batch.scene.ask("iam", "PutRolePolicy", RoleName="Narrow", PolicyName="read", PolicyDocument=document)
+    batch.let_list("Narrow")
+    batch.scene.put("many/a.jsonl", jsonl([record(0)]))
+    source = {"s3InputDataConfig": {"s3Uri": f"s3://{BUCKET}/many"}}
+    job = batch.work("narrow", roleArn=role, inputDataConfig=source)
+    assert job.status is InvocationJobStatus.COMPLETED, job.message
+
+
 def test_a_job_whose_time_runs_out_before_it_has_begun_is_expired(batch: Any) -> None:
     batch.scene.put("in/input.jsonl", jsonl([record(0)]))
     waiting = batch.queue("late")
@@ -198,6 +222,26 @@ def test_a_file_that_is_replaced_while_it_is_asked_fails_the_job(batch: Any) -> 
     assert job.id == queued.id
     assert job.status is InvocationJobStatus.FAILED
     assert job.message == "s3://rocks/in/input.jsonl was replaced after it had been checked: start the job again."
+
+
+def test_what_was_answered_is_put_in_its_place_where_a_disk_refuses_the_rest(batch: Any) -> None:
+    batch.let_list("Customizer")
+    for name, number in (("a", 0), ("b", 1)):
+        batch.scene.put(f"many/{name}.jsonl", jsonl([record(number)]))
+    ground, objects = batch.scene.ground, batch.scene.ground.objects
+    queued = batch.queue("torn", inputDataConfig={"s3InputDataConfig": {"s3Uri": f"s3://{BUCKET}/many/"}})
+    claimed = batch.claim()
+    found = [objects.get(BUCKET, f"many/{name}.jsonl") for name in ("a", "b")]
+    files = [{"key": one.key, "name": one.key.removeprefix("many/"), "etag": one.etag, "records": 1} for one in found]
+    invocation_jobs.set_inputs(ground.database, claimed, files, 2)
+    invocation_jobs.release(ground.database, claimed)
+    torn = found[1].blobs[0].id
+    (ground.settings.objects_folder / torn[:2] / torn).unlink()
+    job = batch.run(batch.claim())
+    assert (job.id, job.status) == (queued.id, InvocationJobStatus.FAILED)
+    assert job.message == "The job could not use its files: No such file or directory."
+    assert [line["recordId"] for line in batch.lines(job, "a.jsonl")] == ["R0"]
+    assert batch.manifest(job)["processedRecordCount"] == job.processed_records == 1
 
 
 def test_answers_lie_under_the_key_that_the_job_names(batch: Any) -> None:

@@ -7,11 +7,14 @@ is used now and then. It counts one that was unloaded among those it keeps: half
 
 import contextlib
 import secrets
+import sys
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from outcrop.domain.errors import SettingsError
-from outcrop.inference.shelf import BASE
+from outcrop.inference.shelf import BASE, About, Shelf
 from outcrop.inference.vllm.peer import LOAD, MISSING, Peer, PeerLost, PeerRefused
 
 KEPT = 128
@@ -24,6 +27,35 @@ NO_LOADING = (
 )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """A model by the name that vLLM has for it, which no other weights ever have."""
+
+    name: str
+    size_bytes: int = 0
+
+    @property
+    def about(self) -> About:
+        """What is known of its weights."""
+        return About(version=self.name, size_bytes=self.size_bytes)
+
+
+class _Shelf(Shelf[Held]):
+    """Nothing is evicted here for its bytes, which are vLLM's to keep; what is removed is forgotten there, too."""
+
+    def __init__(self, base: Held, forget: Callable[[str], None]) -> None:
+        super().__init__(base, most_bytes=sys.maxsize)
+        self._forget = forget
+
+    def remove(self, name: str) -> bool:
+        """Forget a name, here and in vLLM. False where it was not there."""
+        known = self._held.get(name)
+        removed = super().remove(name)
+        if removed and known is not None:
+            self._forget(known.name)
+        return removed
+
+
 class Adapters:
     """Models by name. Each load has a name of its own in vLLM, so that answers under way keep what they began with."""
 
@@ -31,22 +63,13 @@ class Adapters:
         """`base`: what vLLM calls the checkpoint. `prefix`: what all names begin with that are this engine's."""
         self._peer = peer
         self._prefix = prefix
-        self._names = {BASE: base}
+        self.shelf = _Shelf(Held(base), self._forget)
         self._lock = threading.Lock()
         self._loads_since_touched = 0
 
-    def names(self) -> list[str]:
-        """Every name that can be asked for, the base first."""
-        return list(self._names)
-
-    def find(self, name: str) -> str | None:
-        """What vLLM calls it."""
-        return self._names.get(name)
-
     def load(self, name: str, folder: Path) -> None:
         """Load an adapter under a name; one already there is replaced. Raises SettingsError or PeerLost."""
-        if name == BASE:
-            raise SettingsError(f"The name {BASE!r} is the checkpoint's own.")
+        self.shelf.require_free(name)
         if (folder / WHOLE_WEIGHTS).exists():
             raise SettingsError(
                 "vLLM serves custom models that are adapters; this one is weights of its own (outcrop.method full). "
@@ -54,20 +77,13 @@ class Adapters:
             )
         with self._lock:
             self._require_place(name)
-            fresh = f"{self._prefix}{name}-{secrets.token_hex(4)}"
-            self._hand_over(fresh, folder)
-            old, self._names[name] = self._names.get(name), fresh
+            fresh = Held(f"{self._prefix}{name}-{secrets.token_hex(4)}", _size_of(folder))
+            self._hand_over(fresh.name, folder)
+            old = self.shelf.find(name)
+            self.shelf.put(name, fresh)
             if old is not None:
-                self._forget(old)
+                self._forget(old.name)
             self._touch_now_and_then()
-
-    def unload(self, name: str) -> bool:
-        """Forget a name. False where it was not loaded."""
-        with self._lock:
-            known = None if name == BASE else self._names.pop(name, None)
-            if known is not None:
-                self._forget(known)
-        return known is not None
 
     def sweep(self) -> None:
         """Unload what an engine before this one left there. Raises PeerLost or PeerRefused."""
@@ -76,8 +92,9 @@ class Adapters:
                 self._forget(card.name)
 
     def _require_place(self, name: str) -> None:
-        held = len(self._names) - 1
-        if name not in self._names and held >= HELD:
+        names = self.shelf.names()
+        held = len(names) - 1
+        if name not in names and held >= HELD:
             raise SettingsError(
                 f"This vLLM engine holds {held} custom models, and no more than {HELD}: delete provisioned throughput "
                 "or deployments on this base that are not needed."
@@ -108,6 +125,11 @@ class Adapters:
         if self._loads_since_touched < KEPT - HELD:
             return
         self._loads_since_touched = 0
-        for name, known in self._names.items():
-            if name != BASE:
-                self._peer.touch(known)
+        for name in self.shelf.names():
+            known = None if name == BASE else self.shelf.find(name)
+            if known is not None:
+                self._peer.touch(known.name)
+
+
+def _size_of(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.glob("*"))

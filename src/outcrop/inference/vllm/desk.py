@@ -6,14 +6,15 @@ come from vLLM. Whoever stops listening hangs up on it, and it drops the answer.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from outcrop.inference.asking import Broken, Finish, FinishReason, Progress
 from outcrop.inference.scheduler import Answer
 from outcrop.inference.shares import Shares
 from outcrop.inference.vllm.peer import MISSING, Peer, PeerLost, PeerRefused
-from outcrop.inference.vllm.scoring import scores
+from outcrop.inference.vllm.scoring import one_of, scored, scores
 
 PAID, UNPAID = 0, 1  # vLLM's priorities: the lower goes first
 WATCH_S = 1.0
@@ -54,7 +55,7 @@ class VllmDesk:
         """How many answers somebody listens to."""
         return len(self._answers)
 
-    async def ask(self, answer: Answer) -> AsyncIterator[Progress | Broken]:
+    async def ask(self, answer: Answer) -> AsyncGenerator[Progress | Broken, None]:
         """Pieces of the answer as they come; the last one has `finish`, or is Broken."""
         self._answers[answer] = None
         self._shares.open(answer)
@@ -95,9 +96,12 @@ class VllmDesk:
         sampling = answer.sampling
         self._shares.look(self._answers)
         turn = {"priority": UNPAID if self._shares.holds_back(answer) else PAID} if self.by_priority else {}
+        likeliest = answer.sampling.logprobs
+        logprobs = {} if likeliest is None else {"logprobs": likeliest, "return_tokens_as_token_ids": True}
         dice = {} if sampling.greedy else {"seed": sampling.seed}
         return {
-            "model": answer.model,
+            "model": answer.model.name,  # type: ignore[attr-defined]  # one of `adapters`
+            **logprobs,
             "prompt": list(answer.prompt),
             "max_tokens": sampling.max_tokens,
             "temperature": 0.0 if sampling.greedy else sampling.temperature,
@@ -114,8 +118,10 @@ class VllmDesk:
         """What the tokens of one event mean."""
         answer.cached = len(answer.prompt)
         piece = None
-        for token in choice["token_ids"] or ():
+        for at, token in enumerate(choice["token_ids"] or ()):
             piece = self._take(answer, token)
+            if answer.sampling.logprobs is not None and token not in self._end_tokens:
+                piece = replace(piece, scored=scored(token, one_of(choice["logprobs"], at), answer.sampling.logprobs))
             yield piece
             if piece.finish is not None:
                 return

@@ -42,9 +42,14 @@ def scored(token: int, said: dict[str, Any], likeliest: int) -> tuple[Scored, ..
     return (Scored(token, own, ranks[token]), *(Scored(other, numbers[other], ranks[other]) for other in others))
 
 
+def one_of(said: dict[str, Any], at: int) -> dict[str, Any]:
+    """What vLLM says of one of several tokens."""
+    return {name: [(said[name] or [None] * (at + 1))[at]] for name in ("token_logprobs", "top_logprobs")}
+
+
 def _body(answer: Answer, at: int, likeliest: int) -> dict[str, Any]:
     return {
-        "model": answer.model,
+        "model": answer.model.name,  # type: ignore[attr-defined]  # one of `adapters`
         "prompt": list(answer.prompt[:at]),
         "max_tokens": 1,
         "temperature": 0,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from outcrop.domain.errors import SettingsError
 from outcrop.domain.lifeline import PARENT
+from outcrop.domain.weights import BF16
 from outcrop.inference.shelf import BASE
 from outcrop.inference.vllm.adapters import KEPT
 
@@ -22,6 +23,7 @@ ADAPTERS_AT_ONCE = 8
 HIGHEST_RANK = 64
 """Of an adapter (`--max-lora-rank`): each place takes memory for so many, too."""
 MODULE = "vllm.entrypoints.openai.api_server"
+DTYPES = {BF16: "bfloat16"}
 POLL_S = 0.2
 GRACE_S = 1.5  # the worker gives the face and all below it twice as long
 CACHE_GIB = "1"  # for keys and values on a CPU, as in the embedded engine; on a card vLLM takes what is free
@@ -49,7 +51,7 @@ class Start:
         """The command line. What the user says comes last: there the last word counts."""
         return [
             *self._program(), "--uds", str(self.socket), "--served-model-name", BASE,
-            "--dtype", self.weights, "--max-model-len", "auto", "--max-num-seqs", str(ROWS),
+            "--dtype", DTYPES.get(self.weights, self.weights), "--max-model-len", "auto", "--max-num-seqs", str(ROWS),
             "--scheduling-policy", "priority", "--generation-config", "vllm",
             "--enable-lora", "--max-loras", str(ADAPTERS_AT_ONCE), "--max-cpu-loras", str(KEPT),
             "--max-lora-rank", str(HIGHEST_RANK), "--disable-uvicorn-access-log", "--no-enable-log-requests",

@@ -3,7 +3,7 @@
 from outcrop.domain.conversation import Message
 from outcrop.families import Ask, Sampling
 from outcrop.families.turns import ask_of, joined_texts
-from outcrop.services.openai.bodies import Asked, ChatAsked, CompletionAsked, Turn, refused
+from outcrop.services.openai.bodies import ChatAsked, CompletionAsked, Turn, refused
 
 _SYSTEM = ("system", "developer")
 
@@ -18,7 +18,8 @@ def chat_ask(asked: ChatAsked, context_tokens: int) -> Ask:
     if turns and turns[-1].role != "user":
         raise refused(f"messages.{len(asked.messages) - 1}", "the last message must be the user's")
     system = joined_texts([_text(turn) for turn in before]) if before else None
-    return ask_of([_message(turn) for turn in turns], system, _sampling(asked, _chat_tokens(asked), context_tokens))
+    sampling = _sampling(asked, _chat_tokens(asked), context_tokens)
+    return ask_of([_message(turn) for turn in turns], system, sampling)
 
 
 def raw_ask(asked: CompletionAsked, context_tokens: int) -> Ask:
@@ -34,7 +35,7 @@ def _chat_tokens(asked: ChatAsked) -> int | None:
     return asked.max_completion_tokens or asked.max_tokens
 
 
-def _sampling(asked: Asked, most: int | None, context_tokens: int) -> Sampling:
+def _sampling(asked: ChatAsked | CompletionAsked, most: int | None, context_tokens: int) -> Sampling:
     """Where no limit is said, or more than the model can take in, the model's context is the limit."""
     return Sampling(
         max_tokens=min(most or context_tokens, context_tokens),
@@ -43,6 +44,7 @@ def _sampling(asked: Asked, most: int | None, context_tokens: int) -> Sampling:
         top_k=asked.top_k,
         stop=asked.stops,
         seed=asked.seed,
+        logprobs=asked.likeliest,
     )
 
 

@@ -13,6 +13,7 @@ from outcrop.domain.errors import ValidationException
 
 Text = Annotated[str, Meta(min_length=1)]
 MOST_TOP_K, MOST_SEED = 2**31 - 1, 2**63 - 1
+MOST_TOP_LOGPROBS, MOST_LOGPROBS = 20, 5  # OpenAI's own limits, of chats and of completions
 MOST_STOPS = 2500  # Converse's own limit
 LONGEST_SHOWN = 64  # characters of a caller's word in an error
 Wanted = TypeVar("Wanted", bound="Asked")
@@ -86,6 +87,15 @@ class ChatAsked(Asked, kw_only=True):
 
     messages: Annotated[list[Turn], Meta(min_length=1)]
     max_completion_tokens: Annotated[int, Meta(ge=1)] | None = None
+    logprobs: bool = False
+    top_logprobs: Annotated[int, Meta(ge=0, le=MOST_TOP_LOGPROBS)] | None = None
+
+    @property
+    def likeliest(self) -> int | None:
+        """How many of the likeliest tokens are told at each place. Raises ValidationException."""
+        if self.top_logprobs is not None and not self.logprobs:
+            raise refused("top_logprobs", "is only allowed when logprobs is true")
+        return (self.top_logprobs or 0) if self.logprobs else None
 
 
 class CompletionAsked(Asked, kw_only=True):
@@ -93,6 +103,12 @@ class CompletionAsked(Asked, kw_only=True):
 
     prompt: str | Annotated[list[str], Meta(min_length=1, max_length=1)]
     max_tokens: Annotated[int, Meta(ge=1)] | None = 16
+    logprobs: Annotated[int, Meta(ge=0, le=MOST_LOGPROBS)] | None = None
+
+    @property
+    def likeliest(self) -> int | None:
+        """How many of the likeliest tokens are told at each place."""
+        return self.logprobs
 
 
 def read(request: Mapping[str, Any], kind: type[Wanted]) -> Wanted:

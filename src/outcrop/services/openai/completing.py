@@ -1,7 +1,7 @@
 """Completions and chat completions: the same way to an engine as Converse. Knows no family by name."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -21,14 +21,14 @@ async def create_chat_completion(call: Call, request: dict[str, Any]) -> dict[st
     """The assistant's next turn."""
     asked = read(request, ChatAsked)
     call, served = await _invoked(call, asked)
-    return await _answered(call, served, chat_ask(asked, served.model.context_tokens), asked)
+    return await _unless_turned_away(call, served, chat_ask(asked, served.model.context_tokens), asked)
 
 
 async def create_completion(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """What follows a raw prompt."""
     asked = read(request, CompletionAsked)
     call, served = await _invoked(call, asked)
-    return await _answered(call, served, raw_ask(asked, served.model.context_tokens), asked)
+    return await _unless_turned_away(call, served, raw_ask(asked, served.model.context_tokens), asked)
 
 
 async def _invoked(call: Call, asked: Asked) -> tuple[Call, Served]:
@@ -40,6 +40,11 @@ async def _invoked(call: Call, asked: Asked) -> tuple[Call, Served]:
 def _allowed(call: Call, asked: Asked) -> Served:
     authorize_invocation(call, asked.model, INVOKE_STREAMED if asked.stream else INVOKE)
     return find_served(call, asked.model)
+
+
+async def _unless_turned_away(call: Call, served: Served, ask: Ask, asked: Asked) -> dict[str, Any]:
+    async with call.at_the_door_of(asked.model):
+        return await _answered(call, served, ask, asked)
 
 
 async def _answered(call: Call, served: Served, ask: Ask, asked: Asked) -> dict[str, Any]:
@@ -57,15 +62,21 @@ def _reply(call: Call, asked: Asked) -> Reply:
     return kind(id=kind.PREFIX + call.request_id, created=int(call.at.timestamp()), model=asked.model)
 
 
-async def _chunks(streamed: Streamed, reply: Reply, includes_usage: bool) -> AsyncIterator[dict[str, Any]]:
+async def _chunks(streamed: Streamed, reply: Reply, includes_usage: bool) -> AsyncGenerator[dict[str, Any], None]:
     """Text as it comes. Where the usage was asked for, the last chunk says it, and all others that it is still open."""
     open_usage: dict[str, Any] = {"usage": None} if includes_usage else {}
     for choice in reply.opening():
         yield {**reply.chunk([choice]), **open_usage}
-    async with aclosing(streamed.texts()) as texts:  # type: ignore[type-var]  # async generators close
-        async for text, _ in texts:
-            yield {**reply.chunk([reply.text(text)]), **open_usage}
+    async with aclosing(streamed.pieces()) as pieces:
+        async for piece in pieces:
+            if piece.text or _says(piece.logprobs):
+                yield {**reply.chunk([reply.text(piece.text, piece.logprobs)]), **open_usage}
     assert streamed.answer is not None
     yield {**reply.chunk([reply.ending(streamed.answer)]), **open_usage}
     if includes_usage:
         yield {**reply.chunk([]), "usage": usage(streamed.answer)}
+
+
+def _says(logprobs: Any) -> bool:
+    """Whether they are of any token: the last piece's are of none."""
+    return bool(logprobs and (logprobs.get("content") or logprobs.get("tokens")))

@@ -1,6 +1,7 @@
 """The models that a caller may ask, by the names to ask them with. Knows no dialect of an invocation."""
 
 import asyncio
+import logging
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 from outcrop.domain.errors import ResourceNotFoundException
 from outcrop.domain.states import DeploymentStatus, ThroughputStatus
-from outcrop.families import Catalogue
+from outcrop.families import Catalogue, lacking_files
 from outcrop.services.api_keys import may_invoke, permissions_of
 from outcrop.services.call import Call
 from outcrop.services.openai.places import in_the_models_region
@@ -18,6 +19,7 @@ from outcrop.services.runtime.served import find_served
 from outcrop.store import deployments, throughput
 
 OWN = "outcrop"  # who owns what the account itself customized
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,19 +64,26 @@ def _retrieved(call: Call, identifier: str) -> Model:
     bought = next((model for model in _bought(placed) if model.id == arn), None)
     if bought is not None:
         return replace(bought, id=identifier)
-    return Model(id=identifier, created=_written(served.checkpoint), owned_by=served.model.provider)
+    created = _written(served.checkpoint)
+    if created is None:
+        raise ResourceNotFoundException(
+            f"The checkpoint {served.checkpoint.name}, which {identifier} is mapped to, is not there; `outcrop doctor` "
+            "says what is missing."
+        )
+    return Model(id=identifier, created=created, owned_by=served.model.provider)
 
 
 def _foundation(call: Call) -> list[Model]:
+    """Those whose checkpoints are there: one folder that is gone must not take the list away."""
     catalogue = Catalogue.load(call.ground.settings.catalogue_file)
-    on_demand = [model for model in catalogue.models().values() if "ON_DEMAND" in model.inference_types]
+    written = cache(_written)  # most ids share one folder
+    created = {
+        model: written(catalogue.checkpoint_for(model.model_id).path)
+        for model in catalogue.models().values()
+        if "ON_DEMAND" in model.inference_types
+    }
     return [
-        Model(
-            id=model.model_id,
-            created=_written(catalogue.checkpoint_for(model.model_id).path),
-            owned_by=model.provider,
-        )
-        for model in on_demand
+        Model(id=model.model_id, created=at, owned_by=model.provider) for model, at in created.items() if at is not None
     ]
 
 
@@ -97,5 +106,10 @@ def _bought(call: Call) -> list[Model]:
     ]
 
 
-def _written(checkpoint: Path) -> int:
+def _written(checkpoint: Path) -> int | None:
+    """When; None where it lacks files, which only the log says whole: a caller need not know our folders."""
+    lacking = lacking_files(checkpoint)
+    if lacking is not None:
+        LOG.warning("what is mapped to %s is not listed among the models: %s", checkpoint, lacking)
+        return None
     return int((checkpoint / "config.json").stat().st_mtime)

@@ -17,8 +17,8 @@ class Reply(Protocol):
     def opening(self) -> list[dict[str, Any]]:
         """The choices of the chunks before the first text."""
 
-    def text(self, piece: str) -> dict[str, Any]:
-        """The choice of a chunk of text."""
+    def text(self, piece: str, logprobs: Any = None) -> dict[str, Any]:
+        """The choice of a chunk of text, with what is said of its tokens where that was asked for."""
 
     def ending(self, answer: Answer) -> dict[str, Any]:
         """The choice of the last chunk, which says why it ended."""
@@ -49,15 +49,16 @@ class ChatReply(_About):
     def whole(self, answer: Answer) -> dict[str, Any]:
         """A message."""
         message = {"role": "assistant", "content": answer.text, "refusal": None}
-        return {**self.body("chat.completion", [_choice({"message": message}, answer)]), "usage": usage(answer)}
+        choice = _choice({"message": message}, answer, answer.logprobs)
+        return {**self.body("chat.completion", [choice]), "usage": usage(answer)}
 
     def opening(self) -> list[dict[str, Any]]:
         """Who speaks."""
         return [_choice({"delta": {"role": "assistant", "content": "", "refusal": None}})]
 
-    def text(self, piece: str) -> dict[str, Any]:
+    def text(self, piece: str, logprobs: Any = None) -> dict[str, Any]:
         """More of the message."""
-        return _choice({"delta": {"content": piece}})
+        return _choice({"delta": {"content": piece}}, logprobs=logprobs)
 
     def ending(self, answer: Answer) -> dict[str, Any]:
         """Nothing more."""
@@ -76,15 +77,15 @@ class TextReply(_About):
 
     def whole(self, answer: Answer) -> dict[str, Any]:
         """What follows the prompt."""
-        return {**self.chunk([_choice({"text": answer.text}, answer)]), "usage": usage(answer)}
+        return {**self.chunk([_choice({"text": answer.text}, answer, answer.logprobs)]), "usage": usage(answer)}
 
     def opening(self) -> list[dict[str, Any]]:
         """Nothing comes before the text."""
         return []
 
-    def text(self, piece: str) -> dict[str, Any]:
+    def text(self, piece: str, logprobs: Any = None) -> dict[str, Any]:
         """More of it."""
-        return _choice({"text": piece})
+        return _choice({"text": piece}, logprobs=logprobs)
 
     def ending(self, answer: Answer) -> dict[str, Any]:
         """Nothing more."""
@@ -104,5 +105,6 @@ def usage(answer: Answer) -> dict[str, int]:
     }
 
 
-def _choice(said: dict[str, Any], answer: Answer | None = None) -> dict[str, Any]:
-    return {"index": 0, **said, "logprobs": None, "finish_reason": None if answer is None else _FINISH[answer.stop]}
+def _choice(said: dict[str, Any], answer: Answer | None = None, logprobs: Any = None) -> dict[str, Any]:
+    finish = None if answer is None else _FINISH[answer.stop]
+    return {"index": 0, **said, "logprobs": logprobs, "finish_reason": finish}

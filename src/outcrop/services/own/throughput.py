@@ -31,7 +31,7 @@ def get_throughput(call: Call, _: dict[str, Any]) -> dict[str, Any]:
             "unitsSold": sold,
             "unitsFree": max(0, UNITS_FOR_SALE - sold),
         },
-        "provisionedModels": [present(_described(one, standings.get(one.id))) for one in bought],
+        "provisionedModels": [present(_described(call, one, standings.get(one.id))) for one in bought],
         "engines": [_measured(checkpoint, said) for checkpoint, said in answering.items()],
     }
 
@@ -44,7 +44,9 @@ def _answering(call: Call) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield engine.checkpoint, face.throughput(Path(engine.socket))
 
 
-def _described(bought: Throughput, standing: dict[str, Any] | None) -> dict[str, Any]:
+def _described(call: Call, bought: Throughput, standing: dict[str, Any] | None) -> dict[str, Any]:
+    if standing is not None:
+        standing = {**standing, "refused": standing["refused"] + _turned_away(call, bought)}
     return {
         "provisionedModelName": bought.name,
         "provisionedModelArn": bought.arn,
@@ -52,6 +54,12 @@ def _described(bought: Throughput, standing: dict[str, Any] | None) -> dict[str,
         "modelUnits": bought.model_units,
         "standing": standing,
     }
+
+
+def _turned_away(call: Call, bought: Throughput) -> int:
+    """Those whom this server has refused itself, after the engine's word."""
+    names = [(bought.region, bought.account, identifier) for identifier in (bought.name, bought.arn)]
+    return call.ground.turned_away.count(names)
 
 
 def _measured(checkpoint: str, said: Mapping[str, Any]) -> dict[str, Any]:

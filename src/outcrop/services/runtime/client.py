@@ -35,13 +35,17 @@ class EngineAway(OutcropError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A piece of an answer, or all of it. Counts are those so far; `finish` is set on the last one."""
+    """A piece of an answer, or all of it. Counts are those so far; `finish` is set on the last one.
+
+    `logprobs`: of its own tokens, as OpenAI's dialect says them; None where they were not asked for.
+    """
 
     text: str
     input_tokens: int
     output_tokens: int
     finish: Finish | None
     stop_string: str | None
+    logprobs: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +155,7 @@ def _piece(said: dict[str, Any]) -> Piece:
         output_tokens=usage["completion_tokens"],
         finish=choice["finish_reason"],
         stop_string=choice["stop_reason"] if isinstance(choice.get("stop_reason"), str) else None,
+        logprobs=choice.get("logprobs"),
     )
 
 
@@ -161,11 +166,17 @@ def _refusal(response: httpx.Response) -> Fault:
         case 404:
             return ModelNotReadyException("The model is being loaded. Try again in a few seconds.")
         case 429:
-            return ThrottlingException(sentence)
+            return _throttled(sentence, response.headers.get("retry-after", ""))
         case 400:
             return ValidationException(f"The model cannot answer this: {sentence}")
         case status:
             return ModelErrorException(sentence, originalStatusCode=status)
+
+
+def _throttled(sentence: str, retry_after: str) -> ThrottlingException:
+    fault = ThrottlingException(sentence)
+    fault.retry_after_s = int(retry_after) if retry_after.isdecimal() else None
+    return fault
 
 
 def _failure(error: Exception) -> OutcropError:

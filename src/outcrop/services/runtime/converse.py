@@ -1,6 +1,5 @@
 """Converse and ConverseStream: one dialect for every family. Knows no family by name."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,7 +10,7 @@ from outcrop.services.runtime.exchange import Stopwatch, Streamed, ask_streamed,
 from outcrop.services.runtime.invoke import model_header, usage_headers
 from outcrop.services.runtime.pointers import check_pointers, pointed
 from outcrop.services.runtime.refusals import refuse_what_is_not_served
-from outcrop.services.runtime.served import Served, find_served
+from outcrop.services.runtime.served import Served, find_soon
 
 Event = tuple[str, dict[str, Any]]
 
@@ -56,7 +55,7 @@ def answered(served: Served, answer: Answer, request: dict[str, Any], latency_ms
 
 async def _asked(call: Call, request: dict[str, Any]) -> tuple[Served, Ask]:
     refuse_what_cannot_be_answered(request)
-    served = await asyncio.to_thread(find_served, call, request["modelId"])
+    served = await find_soon(call, request["modelId"])
     return served, asked(served, request)
 
 

@@ -1,6 +1,5 @@
 """CountTokens: how many tokens a request would put into its model. No token is generated."""
 
-import asyncio
 from typing import Any
 
 from outcrop.domain.errors import ValidationException
@@ -11,14 +10,14 @@ from outcrop.services.runtime.invoke import model_header, parse_body
 from outcrop.services.runtime.questions import counted
 from outcrop.services.runtime.reach import reach
 from outcrop.services.runtime.refusals import refuse_what_is_not_served
-from outcrop.services.runtime.served import Served, find_served
+from outcrop.services.runtime.served import Served, find_soon
 
 
 async def count_tokens(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """The count that the same request's usage would say."""
-    served = await asyncio.to_thread(find_served, call, request["modelId"])
+    served = await find_soon(call, request["modelId"])
     body = counted(_ask(request["input"], served))
-    tokens = await reach(call, served.checkpoint, lambda client: client.count(body))
+    tokens = await reach(call, served, lambda client: client.count(body))
     return {"inputTokens": tokens, "ResponseHeaders": model_header(served)}
 
 

@@ -4,7 +4,7 @@ Knows no request of a caller: those go through `client`.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,18 @@ def load_adapter(socket: Path, name: str, folder: Path) -> None:
 def unload_adapter(socket: Path, name: str) -> None:
     """Forget a custom model; its answers under way end as they would have."""
     _ask(socket, LOAD_TIMEOUT_S, "POST", "/v1/unload_lora_adapter", {"lora_name": name})
+
+
+def shelve(socket: Path, evictable: Collection[str]) -> tuple[set[str], set[str]]:
+    """Tell which models may go where an engine needs room. Says which had to go, and which of them are asked for."""
+    said = _ask(socket, HEALTH_TIMEOUT_S, "POST", "/outcrop/shelf", {"evictable": sorted(evictable)}).json()
+    return set(said["evicted"]), set(said["wanted"])
+
+
+def memory(socket: Path) -> dict[str, Any]:
+    """What an engine's custom models take and may take, and what it keeps of prompts."""
+    said: dict[str, Any] = _ask(socket, HEALTH_TIMEOUT_S, "GET", "/outcrop/memory", None).json()
+    return said
 
 
 def open_answers(socket: Path) -> int:

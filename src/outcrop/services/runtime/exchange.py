@@ -1,7 +1,7 @@
 """One question, one answer, whole or as a stream, and how long it took. Knows no dialect but the engine's."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -28,7 +28,7 @@ class Stopwatch:
 async def ask_whole(call: Call, served: Served, ask: Ask) -> Answer:
     """The whole answer."""
     asked = question(ask, served.engine_model, served.buyer)
-    piece = await reach(call, served.checkpoint, lambda client: client.answer(asked))
+    piece = await reach(call, served, lambda client: client.answer(asked))
     return answer_of(ask, piece.text, piece)
 
 
@@ -47,16 +47,21 @@ class Streamed:
         """Tokens of the prompt."""
         return self.first.input_tokens
 
-    async def texts(self) -> AsyncIterator[tuple[str, int]]:
+    async def texts(self) -> AsyncGenerator[tuple[str, int], None]:
         """Text as it comes, with the count of tokens said so far. Whoever stops early hangs up on the engine."""
+        async with aclosing(self.pieces()) as pieces:
+            async for piece in pieces:
+                if piece.text:
+                    yield piece.text, piece.output_tokens
+
+    async def pieces(self) -> AsyncGenerator[Piece, None]:
+        """The same as it comes from the engine, with log-probabilities where they were asked for."""
         async with aclosing(self._rest) as rest:
             whole, last = self.first.text, self.first
-            if last.text:
-                yield last.text, last.output_tokens
+            yield last
             async for last in rest:
                 whole += last.text
-                if last.text:
-                    yield last.text, last.output_tokens
+                yield last
         if last.finish is None:
             raise ModelStreamErrorException("The model's answer broke off.", originalStatusCode=500)
         self.answer = answer_of(self.ask, whole, last)
@@ -73,5 +78,5 @@ async def ask_streamed(call: Call, served: Served, ask: Ask, watch: Stopwatch) -
         except StopAsyncIteration:
             raise ModelErrorException("The engine answered nothing.", originalStatusCode=500) from None
 
-    first, rest = await reach(call, served.checkpoint, begin)
+    first, rest = await reach(call, served, begin)
     return Streamed(ask, first, watch.elapsed_ms(), rest)

@@ -1,6 +1,5 @@
 """InvokeModel and InvokeModelWithResponseStream: a family's own bodies. Knows no family by name."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,7 +9,7 @@ from outcrop.families import Answer, Ask, StreamDialect
 from outcrop.services.call import Call
 from outcrop.services.runtime.exchange import Stopwatch, Streamed, ask_streamed, ask_whole
 from outcrop.services.runtime.refusals import refuse_what_is_not_served
-from outcrop.services.runtime.served import Served, find_served
+from outcrop.services.runtime.served import Served, find_soon
 
 JSON = "application/json"
 ANY = ("", "*/*", "application/*", JSON)
@@ -63,7 +62,7 @@ def model_header(served: Served) -> dict[str, str]:
 async def _asked(call: Call, request: dict[str, Any]) -> tuple[Served, Ask]:
     refuse_what_is_not_served(request)
     _check_types(request)
-    served = await asyncio.to_thread(find_served, call, request["modelId"])
+    served = await find_soon(call, request["modelId"])
     return served, parse_body(request.get("body") or b"", served)
 
 

@@ -37,6 +37,7 @@ def answer_of(ask: Ask, text: str, last: Piece) -> Answer:
         input_tokens=last.input_tokens,
         output_tokens=last.output_tokens,
         raw=ask.raw_prompt is not None,
+        logprobs=last.logprobs,
     )
 
 
@@ -65,4 +66,11 @@ def _sampling(ask: Ask) -> dict[str, Any]:
         body["seed"] = sampling.seed
     if sampling.stop:
         body["stop"] = list(sampling.stop)
+    if sampling.logprobs is not None:
+        body.update(_logprobs(sampling.logprobs, ask.raw_prompt is not None))
     return body
+
+
+def _logprobs(likeliest: int, raw: bool) -> dict[str, Any]:
+    """Completions and chats ask in two ways."""
+    return {"logprobs": likeliest} if raw else {"logprobs": True, "top_logprobs": likeliest}

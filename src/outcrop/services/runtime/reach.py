@@ -14,7 +14,8 @@ from typing import TypeVar
 from outcrop.domain.errors import ModelErrorException, ModelNotReadyException
 from outcrop.services.call import Call
 from outcrop.services.runtime.client import EngineAway, EngineClient, client_for
-from outcrop.store import engines
+from outcrop.services.runtime.served import Served
+from outcrop.store import engines, refused_models
 from outcrop.store.engines import EngineState
 
 Result = TypeVar("Result")
@@ -29,44 +30,46 @@ class Patience:
 
 
 async def reach(
-    call: Call, checkpoint: Path, ask: Callable[[EngineClient], Awaitable[Result]], patience: Patience | None = None
+    call: Call, served: Served, ask: Callable[[EngineClient], Awaitable[Result]], patience: Patience | None = None
 ) -> Result:
-    """What `ask` gives, once the checkpoint's engine answers. Raises ModelNotReadyException where that takes long.
+    """What `ask` gives, once the model's engine answers. Raises ModelNotReadyException where that takes long.
 
-    An engine that has just started may answer before it holds all that is in service: that is waited for, too.
+    An engine that has just started may answer before it holds all that is in service: that is waited for, too. What it
+    will not hold, however long one waits, is a ModelErrorException with the reason.
     """
-    client = client_for(engines.socket_of(call.ground.settings, checkpoint))
+    client = client_for(engines.socket_of(call.ground.settings, served.checkpoint))
     try:
         with contextlib.suppress(EngineAway):  # then one is wished below
             return await ask(client)
     except ModelNotReadyException:
-        if not await asyncio.to_thread(_is_loading, call, checkpoint):
+        if not await asyncio.to_thread(_is_loading, call, served):
             raise
-    return await _wait_and_ask(call, checkpoint, lambda: ask(client), patience or Patience())
+    return await _wait_and_ask(call, served, lambda: ask(client), patience or Patience())
 
 
-async def _wait_and_ask(
-    call: Call, checkpoint: Path, ask: Callable[[], Awaitable[Result]], patience: Patience
-) -> Result:
+async def _wait_and_ask(call: Call, served: Served, ask: Callable[[], Awaitable[Result]], patience: Patience) -> Result:
     give_up = time.monotonic() + patience.ready_s
     ends: list[str] = []
     while time.monotonic() < give_up:
-        await asyncio.to_thread(_wish, call, checkpoint, ends)
+        await asyncio.to_thread(_wish, call, served.checkpoint, ends)
         await asyncio.sleep(patience.poll_s)
         try:
             return await ask()
         except EngineAway:
             continue
         except ModelNotReadyException:
-            if not await asyncio.to_thread(_is_loading, call, checkpoint):
+            if not await asyncio.to_thread(_is_loading, call, served):
                 raise
     raise ModelNotReadyException("The model's engine is still starting. Try again in a few seconds.")
 
 
-def _is_loading(call: Call, checkpoint: Path) -> bool:
-    """Whether the worker has yet to hand this engine what it is to hold."""
+def _is_loading(call: Call, served: Served) -> bool:
+    """Whether the worker has yet to hand this engine what it is to hold. Raises where it cannot have the model."""
     with call.ground.database.read() as connection:
-        found = engines.find(connection, checkpoint)
+        found = engines.find(connection, served.checkpoint)
+        refused = refused_models.why(connection, served.engine_model)
+    if refused is not None:
+        raise ModelErrorException(f"The model cannot be served: {refused}", originalStatusCode=500)
     return found is not None and found.state is EngineState.STARTING
 
 

@@ -1,5 +1,6 @@
 """What an invocation's model identifier stands for: whose dialect, which checkpoint, which weights. Asks no engine."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,6 +67,13 @@ def find_served(call: Call, identifier: str) -> Served:
     root = _root(catalogue, found.foundation_model_id)
     served = _base(root, catalogue) if found.model is None else _custom(root, found.model, catalogue)
     return replace(served, buyer=found.throughput_id)
+
+
+async def find_soon(call: Call, identifier: str) -> Served:
+    """The same on an event loop: at once where reads never wait, as a thread costs more than such a read."""
+    if call.ground.database.reads_never_wait:
+        return find_served(call, identifier)
+    return await asyncio.to_thread(find_served, call, identifier)
 
 
 def find_batched(connection: sa.Connection, catalogue: Catalogue, place: Place, identifier: str) -> Served:

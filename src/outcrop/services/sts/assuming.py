@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from outcrop import policy
 from outcrop.domain import arn as arns
 from outcrop.domain.errors import Fault
+from outcrop.services import facts
 from outcrop.services.call import Call, Operation
 from outcrop.store import identities
 from outcrop.store.identities import Entity, Kind, Papers, Session, SessionTerms
@@ -46,7 +47,12 @@ def _trusting_role(connection: sa.Connection, call: Call, request: dict[str, Any
 def _may_assume(connection: sa.Connection, call: Call, role: Entity, request: dict[str, Any]) -> bool:
     caller = identities.behind(connection, call.principal.arn)
     papers = identities.papers_of(connection, caller) if caller else Papers()
-    context = {"sts:RoleSessionName": request["RoleSessionName"]}
+    context = {
+        **facts.circumstances(call),
+        **facts.of_role(role),
+        **policy.tag_facts(caller.tags if caller else {}, policy.PRINCIPAL),
+        "sts:RoleSessionName": request["RoleSessionName"],
+    }
     if "ExternalId" in request:
         context["sts:ExternalId"] = request["ExternalId"]
     asking = policy.AccessRequest(

@@ -70,7 +70,16 @@ class Asking:
     _window: deque[tuple[Record, asyncio.Task[_Line]]] = field(default_factory=deque)
     _lines: list[bytes] = field(default_factory=list)
     _held: Position = field(default_factory=Position)
+    _kept: Tally = field(init=False)
     _kept_at: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self._kept = self.tally
+
+    @property
+    def kept(self) -> Tally:
+        """What the answers on disk count: behind `tally` by those that wait to be kept."""
+        return self._kept
 
     async def file(self, number: int, records: Iterator[Record]) -> None:
         """Every record of one file. What is raised meanwhile (a stop, say) leaves all that was in order kept."""
@@ -140,6 +149,7 @@ class Asking:
         self._kept_at = time.monotonic()
         if self._lines:
             self.answers.write(self._held.file, self._held.segments, b"".join(self._lines))
+            self._kept = self.tally
             self._held = self.position = replace(self._held, segments=self._held.segments + 1)
             self._lines.clear()
             self.keep(self.position, self.tally)

@@ -3,6 +3,7 @@
 Files are streamed, however long they are. Knows no model: what a record's `modelInput` asks is not looked at here.
 """
 
+import contextlib
 import json
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -44,17 +45,23 @@ class BadLine(Exception):
 
 
 def find_files(access: RoleAccess, address: Place) -> list[InputFile]:
-    """The object at the address, else every `.jsonl` object below it, by key. Raises JobFailure where there is none."""
-    single = access.objects.get(address.bucket, address.key) if address.key else None
-    if single is not None and not address.key.endswith("/"):
-        if address.file_name == MANIFEST:
-            raise JobFailure(f"{address.uri} cannot be an input: its answers would have the manifest's place.")
-        return [InputFile(key=single.key, name=address.file_name, etag=single.etag)]
-    folder = Place(address.bucket, address.key if not address.key or address.key.endswith("/") else f"{address.key}/")
-    found = [_below(folder, record) for record in access.below(folder) if record.key.endswith(SUFFIX)]
-    if not found:
-        raise JobFailure(f"{address.uri} is no object, and no {SUFFIX} file lies below it.")
-    return found
+    """The object at the address, else every `.jsonl` object below it, by key. Raises JobFailure where there is none.
+
+    The role is asked first: who may not read an object does not hear whether it is there.
+    """
+    if not address.key or address.key.endswith("/"):
+        return _files_below(access, address)
+    try:
+        single = access.find(address)
+    except JobFailure as refused:  # of the key itself; the folder of that name may be open to the role nevertheless
+        with contextlib.suppress(JobFailure):
+            return _files_below(access, Place(address.bucket, f"{address.key}/"))
+        raise refused from None
+    if single is None:
+        return _files_below(access, Place(address.bucket, f"{address.key}/"))
+    if address.file_name == MANIFEST:
+        raise JobFailure(f"{address.uri} cannot be an input: its answers would have the manifest's place.")
+    return [InputFile(key=single.key, name=address.file_name, etag=single.etag)]
 
 
 def validated(access: RoleAccess, bucket: str, files: list[InputFile], check: Check) -> list[InputFile]:
@@ -128,13 +135,20 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
+def _files_below(access: RoleAccess, folder: Place) -> list[InputFile]:
+    found = [_below(folder, record) for record in access.below(folder) if record.key.endswith(SUFFIX)]
+    if not found:
+        raise JobFailure(f"{folder.uri.rstrip('/')} is no object, and no {SUFFIX} file lies below it.")
+    return found
+
+
 def _below(folder: Place, record: ObjectRecord) -> InputFile:
     return InputFile(key=record.key, name=record.key.removeprefix(folder.key), etag=record.etag)
 
 
 def _pinned(access: RoleAccess, bucket: str, file: InputFile) -> ObjectRecord | None:
     """What was seen at validation, as far as it matters; None lets `open` say that it is gone."""
-    record = access.objects.get(bucket, file.key)
+    record = access.find(Place(bucket, file.key))
     if record is not None and record.etag != file.etag:
         raise JobFailure(f"s3://{bucket}/{file.key} was replaced after it had been checked: start the job again.")
     return record

@@ -11,7 +11,7 @@ import threading
 
 from sqlalchemy.exc import OperationalError
 
-from outcrop.domain.errors import JobFailure, OutcropError
+from outcrop.domain.errors import JobFailure
 from outcrop.domain.states import InvocationJobStatus
 from outcrop.services.runtime.client import close_clients
 from outcrop.store import invocation_jobs
@@ -102,14 +102,22 @@ def _ask(attempt: Attempt, share: Share, files: list[InputFile], kept: Kept) -> 
         asking = _asking(attempt, share, kept)
         asyncio.run(_ask_files(attempt, asking, files))
         return asking.tally
-    except LeaseLost:
+    except (Lost, LeaseLost):
         raise
-    except (StopRequested, TimeUp, OutcropError, Closing) as why:
-        if asking is not None:
-            asking.keep_what_is_there()
+    except Exception as why:  # whatever it was, a disk's refusal or a mistake of ours
+        tally = kept.tally if asking is None else _kept_to_the_end(attempt, asking)
         if isinstance(why, Closing):
             raise
-        raise _Ended(kept.tally if asking is None else asking.tally, why) from why
+        raise _Ended(tally, why) from why
+
+
+def _kept_to_the_end(attempt: Attempt, asking: Asking) -> Tally:
+    """What is kept, the last answers with it. Where these cannot be, they alone are lost."""
+    try:
+        asking.keep_what_is_there()
+    except (OSError, OperationalError):
+        LOG.exception("job %s: its last answers cannot be kept", attempt.job.id)
+    return asking.kept
 
 
 def _asking(attempt: Attempt, share: Share, kept: Kept) -> Asking:
