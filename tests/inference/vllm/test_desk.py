@@ -1,5 +1,6 @@
 """Tokens come from vLLM; text, stops, ends and counts are what the embedded engine would have made of them."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -98,11 +99,19 @@ def test_units_are_sold_as_by_the_embedded_engine_and_one_over_them_is_refused(v
     try:
         capacity = vllm_engine.client.get("/outcrop/throughput").json()["capacity"]
         beyond = int(capacity["output_tokens_s"] * 60)  # a minute of the whole machine
-        asked = {"prompt": [5], "max_tokens": 9000, "stream": True, "user": "much"}
-        with vllm_engine.client.stream("POST", "/v1/completions", json=asked) as answer:
-            lines = answer.iter_lines()
-            next(lines)
-            refused = vllm_engine.post("/v1/completions", prompt=[5], max_tokens=beyond, user="little")
+        streams = [
+            {"prompt": [5], "max_tokens": 9000, "stream": True, "user": "much"},
+            {
+                "prompt": [5],
+                "max_tokens": beyond,
+                "stream": True,
+                "user": "little",
+            },  # a full purse pays one of any size
+        ]
+        with contextlib.ExitStack() as stack:
+            for asked in streams:
+                stack.enter_context(vllm_engine.client.stream("POST", "/v1/completions", json=asked))
+            refused = vllm_engine.post("/v1/completions", prompt=[5], max_tokens=9, user="little")
         assert (refused.status_code, refused.json()["error"]["type"]) == (429, "rate_limit_error")
     finally:
         vllm_engine.said("/outcrop/throughput", units={}, sold=0)
