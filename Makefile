@@ -3,13 +3,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: lab test check soak bench docs clean
+.PHONY: lab test test-vllm check soak bench docs clean
 
 lab: $(READY)
 	$(BIN)/outcrop lab
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The conformance tests over vLLM's CPU build too, in an environment of its own that is made once (minutes, 6 GB).
+test-vllm: $(READY)
+	OUTCROP_TEST_VLLM="$$($(BIN)/python benchmarks/environments.py vllm)" \
+	$(BIN)/python -m pytest -m both_engines --timeout 1200 tests/conformance
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -54,6 +54,8 @@ def _pip(python: Path, verb: str, *arguments: str) -> None:
     subprocess.run([python, "-m", "pip", verb, "--quiet", *arguments], check=True, stdout=sys.stderr)
 
 
+NAMED = {"trl": TRL, "llamafactory": LLAMA_FACTORY, "vllm": VLLM}
+
 if __name__ == "__main__":
-    for peer in (TRL, LLAMA_FACTORY, VLLM):
-        print(python_of(peer))
+    for name in sys.argv[1:] or NAMED:
+        print(python_of(NAMED[name]))

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from living import SERVICE_S, await_that
 from world import World
 
-pytestmark = [pytest.mark.xdist_group("conformance"), pytest.mark.slow]
+pytestmark = [pytest.mark.xdist_group("conformance"), pytest.mark.slow, pytest.mark.both_engines]
 NOVA = "amazon.nova-micro-v1:0"
 CLAUDE = "anthropic.claude-3-haiku-20240307-v1:0"
 LLAMA = "meta.llama3-1-8b-instruct-v1:0"

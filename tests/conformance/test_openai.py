@@ -13,7 +13,7 @@ import pytest
 from living import SERVICE_S, await_that
 from world import COLOURS, World, question
 
-pytestmark = [pytest.mark.xdist_group("conformance"), pytest.mark.slow]
+pytestmark = [pytest.mark.xdist_group("conformance"), pytest.mark.slow, pytest.mark.both_engines]
 NOVA, TITAN = "amazon.nova-micro-v1:0", "amazon.titan-text-lite-v1"
 NOVA_ARN = f"arn:aws:bedrock:us-east-1::foundation-model/{NOVA}"
 HELLO = [{"role": "user", "content": "Hello"}]

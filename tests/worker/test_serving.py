@@ -372,3 +372,21 @@ def _held_or_none(stage: Stage) -> set[str]:
 def _model_files(stage: Stage, name: str, pattern: str) -> list[Path]:
     job = stage.scene.job(name)
     return list(stage.scene.ground.model_folder(job.id).glob(pattern))
+
+
+def test_an_engine_that_was_asked_for_before_its_worker_came_is_wanted_still(scene: Any) -> None:
+    """And one that ran under the worker before is gone: its request need not wait for it."""
+
+    def state() -> EngineState:
+        with ground.database.read() as connection:
+            found = engines.find(connection, PEBBLE)
+        assert found is not None
+        return found.state
+
+    ground = scene.ground
+    engines.want(ground.database, ground.settings, PEBBLE, ground.clock())
+    Serving(ground)
+    assert state() is EngineState.WANTED
+    engines.starting(ground.database, str(PEBBLE), pid=1)
+    Serving(ground)
+    assert state() is EngineState.GONE

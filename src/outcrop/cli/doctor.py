@@ -16,16 +16,20 @@ import psutil
 import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError
 
-from outcrop.cli.options import find_server, home_option
+from outcrop.cli.options import engine_options, find_server, home_option
 from outcrop.config import Settings
+from outcrop.domain.engine_choice import engine_choice
 from outcrop.domain.errors import OutcropError, SettingsError
 from outcrop.domain.plan import LoraPlan
 from outcrop.families import Catalogue, lacking_files
+from outcrop.inference.vllm.adapters import NO_LOADING
+from outcrop.inference.vllm.peer import KEY, Address, Peer, PeerLost, PeerRefused
 from outcrop.modeling.compiler import found_compiler, libraries_folder
 from outcrop.store import models
 from outcrop.store.database import Database
 from outcrop.store.engines import require_sockets_folder
 from outcrop.store.refused_models import REFUSED_MODELS, every
+from outcrop.worker.engine_kinds import require_engines, vllm_command
 from outcrop.worker.estimating import shape_of
 from outcrop.worker.room import adapter_bytes
 
@@ -46,10 +50,12 @@ class Finding:
 @click.command()
 @home_option
 @click.option("--port", default=8600, show_default=True, help="The port that the server shall listen on.")
-def doctor(home: Path, port: int) -> None:
+@engine_options
+def doctor(home: Path, port: int, engine: tuple[str, ...], vllm: str | None) -> None:
     """Look at this machine and say what would be in the way."""
     machine = [_python(), *_packages(), _pebble(), _disk(home), _memory(), _memory_folder(home), _compiler()]
-    findings = [*machine, _home(home), *_mapped(home), *_refused(home), _socket(home), _port(home, port)]
+    engines = _engines(Settings(home=home.resolve(), engine=engine, vllm=vllm))
+    findings = [*machine, _home(home), *_mapped(home), *_refused(home), _socket(home), _port(home, port), *engines]
     for finding in findings:
         click.echo(f"{'ok  ' if finding.good else 'BAD '} {finding.what}")
         if not finding.good:
@@ -176,6 +182,32 @@ def _compiler() -> Finding:
     if found is None:
         return Finding(True, "no C++ compiler: training runs on torch alone, at a lower speed (hint: install g++)")
     return Finding(True, f"{found} compiles steps of training, once, into {libraries_folder()}")
+
+
+def _engines(settings: Settings) -> Iterator[Finding]:
+    """Nothing for the embedded engine, which is there."""
+    try:
+        require_engines(settings)
+        choice = engine_choice(settings.engine)
+        if choice.starts_vllm:
+            yield Finding(True, f"vLLM is started by {vllm_command(settings)}")
+    except SettingsError as error:
+        yield Finding(False, "the engines that were chosen can be started", str(error))
+        return
+    for url in choice.urls:
+        yield _vllm_at(url)
+
+
+def _vllm_at(url: str) -> Finding:
+    """A server that is another's: does it answer, and take adapters?"""
+    peer = Peer(Address(url=url, key=os.environ.get(KEY)))
+    try:
+        if not peer.healthy():
+            return Finding(False, f"vLLM answers at {url}", f"start it, or name another; a key stands in {KEY}")
+        names = ", ".join(card.name for card in peer.cards() if card.parent is None)
+        return Finding(peer.loads_adapters(), f"vLLM at {url} serves {names} and takes adapters", NO_LOADING)
+    except (PeerLost, PeerRefused) as error:
+        return Finding(False, f"vLLM answers at {url}", str(error))
 
 
 def _port(home: Path, port: int) -> Finding:

@@ -33,6 +33,25 @@ def home_option(command: _Command) -> _Command:
     )(command)
 
 
+def engine_options(command: _Command) -> _Command:
+    """`--engine` and `--vllm`: what answers."""
+    engine = click.option(
+        "--engine",
+        multiple=True,
+        envvar="OUTCROP_ENGINE",
+        metavar="WORD",
+        help="What answers: embedded (the default), vllm, or the URL of a vLLM server; for one base as MODEL_ID=WORD. "
+        "May be said more than once.",
+    )
+    vllm = click.option(
+        "--vllm",
+        metavar="PATH",
+        envvar="OUTCROP_VLLM",
+        help="vLLM's command, or the Python of an environment that has it.",
+    )
+    return engine(vllm(command))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningServer:
     """The server that runs on a home: its address, its process (and when that began) and, with TLS, its certificate."""

@@ -15,17 +15,26 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import uvloop
 
-from outcrop.cli.options import RunningServer, address_file, find_server, home_option, leave_address
+from outcrop.cli.options import (
+    RunningServer,
+    address_file,
+    engine_options,
+    find_server,
+    home_option,
+    leave_address,
+)
 from outcrop.config import Settings
+from outcrop.domain.engine_choice import EMBEDDED
 from outcrop.domain.errors import SettingsError
 from outcrop.domain.names import new_id
 from outcrop.domain.weights import FLOAT32, WEIGHTS
 from outcrop.worker import children
+from outcrop.worker.engine_kinds import require_engines
 
 if TYPE_CHECKING:
     from outcrop.services.call import Ground
@@ -52,9 +61,18 @@ LOG = logging.getLogger(__name__)
     show_default=True,
     help="What engines keep weights in; bf16 and int8 are faster and are refused where they answer too differently.",
 )
-def serve(home: Path, host: str, port: int, tls: bool, job_slots: int, weights: str) -> None:
+@engine_options
+@click.option(
+    "--vllm-arguments",
+    metavar="WORDS",
+    envvar="OUTCROP_VLLM_ARGUMENTS",
+    default="",
+    help="Further words of vLLM's command line, as one.",
+)
+def serve(home: Path, **chosen: Any) -> None:
     """Start Outcrop and stay in the foreground; prints `ready http://HOST:PORT` when it answers."""
-    settings = Settings(home=home.resolve(), host=host, port=port, tls=tls, job_slots=job_slots, weights=weights)
+    settings = Settings(home=home.resolve(), **chosen | {"engine": chosen["engine"] or (EMBEDDED,)})
+    require_engines(settings)
     run(settings)
 
 

@@ -17,6 +17,9 @@ class Settings:
     job_slots: int = 2
     lease_s: float = 5.0
     weights: str = "float32"  # what engines keep them in: one of domain/weights.py's words
+    engine: tuple[str, ...] = ("embedded",)  # as after `--engine`: domain/engine_choice.py's words
+    vllm: str | None = None  # vLLM's command; None: the one beside this Python, or on the PATH
+    vllm_arguments: str = ""  # further words of its command line
     max_body_bytes: int = 25_000_000
     max_connections: int = 512  # open at once, each a descriptor of the 1024 that most systems allow
 
@@ -28,7 +31,7 @@ class Settings:
     def from_json(cls, text: str) -> Self:
         """What `to_json` wrote. Raises ValueError or TypeError for anything else."""
         told = json.loads(text)
-        return cls(**told | {"home": Path(told["home"])})
+        return cls(**told | {"home": Path(told["home"]), "engine": tuple(told["engine"])})
 
     @property
     def database_file(self) -> Path:

@@ -5,7 +5,6 @@ The socket opens when the checkpoint is loaded: whoever can connect can ask.
 
 import argparse
 import os
-import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,13 +14,13 @@ from starlette.applications import Starlette
 
 from outcrop.domain.lifeline import die_with_parent
 from outcrop.domain.weights import FLOAT32, WEIGHTS
+from outcrop.inference.listening import listening
 
 ROWS = 16
 CACHE_MIB = 1024
 PREFIX_MIB = 256
 MODELS_MIB = 1024
 MIB = 2**20
-BACKLOG = 512
 AUTO = "auto"
 
 
@@ -57,7 +56,7 @@ def main(line: Sequence[str] | None = None) -> None:
 
     app = _load(arguments)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, ws="none")
-    uvicorn.Server(config).run(sockets=[_listening(arguments.socket)])
+    uvicorn.Server(config).run(sockets=[listening(arguments.socket)])
 
 
 def read_arguments(line: Sequence[str] | None) -> Arguments:
@@ -121,20 +120,6 @@ def device_named(asked: str, has_cuda: bool) -> str:
     if asked != AUTO:
         return asked
     return "cuda" if has_cuda else "cpu"
-
-
-def _listening(path: Path) -> socket.socket:
-    """A socket that only this user can connect to. Its name appears when it listens, not before."""
-    unready = path.with_name(f"{path.name}.{os.getpid()}")
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    old = os.umask(0o177)
-    try:
-        listener.bind(str(unready))
-    finally:
-        os.umask(old)
-    listener.listen(BACKLOG)
-    unready.rename(path)
-    return listener
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Whoever stops listening cancels: leaving the `async for`, or being cancelled one
 import asyncio
 import threading
 from collections.abc import AsyncGenerator
+from typing import Protocol
 
 from outcrop.inference.asking import Broken, Progress
 from outcrop.inference.engine import Doer, Engine, Said
@@ -13,6 +14,23 @@ from outcrop.inference.scheduler import Answer, Scheduler
 from outcrop.inference.shares import Shares
 
 Pieces = asyncio.Queue[Progress | Broken]
+
+
+class Answering(Protocol):
+    """What the face asks of what answers."""
+
+    def open(self) -> None:
+        """Begin; called on the event loop."""
+
+    async def close(self) -> None:
+        """End what is under way."""
+
+    @property
+    def open_answers(self) -> int:
+        """How many answers somebody listens to."""
+
+    def ask(self, answer: Answer) -> AsyncGenerator[Progress | Broken, None]:
+        """Pieces of the answer as they come; the last one has `finish`, or is Broken."""
 
 
 class Desk:

@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from outcrop.domain.errors import CheckpointError, OutcropError
 from outcrop.inference import dialect
 from outcrop.inference.asking import Broken, Progress
-from outcrop.inference.desk import Desk
+from outcrop.inference.desk import Answering
 from outcrop.inference.dialect import ChatAsked, CompletionAsked, Reply
 from outcrop.inference.logprobs import Logprobs, OfText, Spell, of_chat
 from outcrop.inference.prefixes import Prefixes
@@ -31,7 +31,7 @@ from outcrop.inference.prompts import Prompts
 from outcrop.inference.recalls import Recalls
 from outcrop.inference.scheduler import Answer, Limits
 from outcrop.inference.shares import Shares
-from outcrop.inference.shelf import NamedModels
+from outcrop.inference.shelf import ModelsAway, NamedModels
 from outcrop.inference.whole import Whole
 from outcrop.inference.writer import TextWriter
 
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 class Parts:
     """What the face stands before."""
 
-    desk: Desk
+    desk: Answering
     models: NamedModels
     prompts: Prompts
     limits: Limits
@@ -120,6 +120,8 @@ class Face:
         asked = await _read(request, dialect.LoadAsked)
         try:
             await asyncio.to_thread(self._parts.models.load, asked.lora_name, Path(asked.lora_path))
+        except ModelsAway as away:
+            raise HTTPException(503, str(away)) from away
         except OutcropError as error:
             raise HTTPException(400, str(error)) from error
         self._recalls.arrived(asked.lora_name)
@@ -128,7 +130,7 @@ class Face:
     async def unload(self, request: Request) -> Response:
         """Forget a model; its answers under way end as they would have."""
         asked = await _read(request, dialect.UnloadAsked)
-        if not self._parts.models.shelf.remove(asked.lora_name):
+        if not await asyncio.to_thread(self._parts.models.shelf.remove, asked.lora_name):
             raise HTTPException(404, f"The model {asked.lora_name!r} is not loaded.")
         return _json({"unloaded": asked.lora_name})
 
@@ -291,7 +293,7 @@ def _json(body: dict[str, Any], status: int = 200) -> Response:
     return Response(dialect.to_json(body), status, media_type="application/json")
 
 
-KINDS = {404: "not_found_error", 429: "rate_limit_error"}
+KINDS = {404: "not_found_error", 429: "rate_limit_error", 503: "engine_error"}
 
 
 async def _refuse(_: Request, error: Exception) -> Response:

@@ -4,17 +4,15 @@ A full prompt step and a run of single-token steps, a few times over: the schedu
 they would for callers. What was measured is kept in a file, whose name stands for base, engine and machine.
 """
 
-import contextlib
-import json
 import logging
-import os
 import statistics
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from outcrop.domain.model_units import Capacity
 from outcrop.inference.asking import Sampling
+from outcrop.inference.capacity_file import keep, read
 from outcrop.inference.loading import Loaded
 from outcrop.inference.scheduler import Answer, Scheduler, Step
 from outcrop.inference.shelf import BASE
@@ -40,17 +38,8 @@ def known_or_measured(file: Path | None, loaded: Loaded, clock: Clock) -> Capaci
     capacity = measured(loaded, clock)
     log.info("measured: %s", capacity)
     if file is not None:
-        _keep(file, capacity)
+        keep(file, capacity)
     return capacity
-
-
-def read(file: Path) -> Capacity | None:
-    """What was kept; None where nothing was, or nothing that can be read."""
-    try:
-        told = json.loads(file.read_text())
-        return Capacity(input_tokens_s=told["input_tokens_s"], output_tokens_s=told["output_tokens_s"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def measured(loaded: Loaded, clock: Clock) -> Capacity:
@@ -117,12 +106,3 @@ class _Mute:
 
     def finish(self) -> tuple[str, str | None]:
         return "", None
-
-
-def _keep(file: Path, capacity: Capacity) -> None:
-    """Whole or not at all; what cannot be written is measured again."""
-    with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps(asdict(capacity), indent=1) + "\n")
-        part.replace(file)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from outcrop.domain.errors import SettingsError
+from outcrop.domain.errors import OutcropError, SettingsError
 
 BASE = "base"
 MOST_BYTES = 2**30  # a thousand adapters of a small base, some tens of a large one's
@@ -41,6 +41,10 @@ class Described(Protocol):
 Item = TypeVar("Item", bound=Described)
 
 
+class ModelsAway(OutcropError):
+    """What holds the models does not answer: it may be back, and nothing is wrong with what was asked."""
+
+
 class NamedModels(Protocol):
     """What the face asks of the models."""
 
@@ -49,7 +53,10 @@ class NamedModels(Protocol):
         """Where they stand."""
 
     def load(self, name: str, folder: Path) -> None:
-        """Load an adapter, or whole weights, under a name; one already there is replaced. Raises SettingsError."""
+        """Load an adapter, or whole weights, under a name; one already there is replaced.
+
+        Raises SettingsError or ModelsAway.
+        """
 
 
 class Shelf(Generic[Item]):

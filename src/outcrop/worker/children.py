@@ -104,7 +104,7 @@ def environment(threads: int) -> dict[str, str]:
 
 
 def kill_orphans(records: Path) -> int:
-    """Kill every group that a record names and that still is the process it was. Returns how many were alive."""
+    """Kill every group that a record names and that still is what it was. Returns how many were alive."""
     killed = 0
     for record in sorted(records.glob("*.json")):
         killed += _kill_recorded(record)
@@ -115,16 +115,35 @@ def kill_orphans(records: Path) -> int:
 def _kill_recorded(record: Path) -> int:
     try:
         told = json.loads(record.read_text())
-        process = psutil.Process(told["pid"])
-        same = abs(process.create_time() - told["started"]) < START_TIME_TOLERANCE_S
-    except (ValueError, KeyError, TypeError, OSError, psutil.Error):
-        return 0  # a record cut short by a crash, or a process that is gone or another user's
-    if not same:
-        return 0
-    _signal_group(told["pid"], signal.SIGKILL)
-    with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
-        process.wait(GRACE_S)
-    return 1
+        pid, started = int(told["pid"]), float(told["started"])
+    except (ValueError, KeyError, TypeError, OSError):
+        return 0  # a record cut short by a crash
+    alive = _still_there(pid, started)
+    if alive:
+        _signal_group(pid, signal.SIGKILL)
+        psutil.wait_procs(alive, GRACE_S)
+    return min(1, len(alive))
+
+
+def _still_there(pid: int, started: float) -> list[psutil.Process]:
+    """The recorded process; where it is gone, what it left in the session that it led.
+
+    The kernel gives nobody its number as long as that session has members: they are its own.
+    """
+    try:
+        process = psutil.Process(pid)
+        return [process] if abs(process.create_time() - started) < START_TIME_TOLERANCE_S else []
+    except psutil.NoSuchProcess:
+        return [found for found in psutil.process_iter() if _is_of_session(found, pid, started)]
+    except psutil.Error:
+        return []  # another user's by now
+
+
+def _is_of_session(found: psutil.Process, session: int, started: float) -> bool:
+    try:
+        return os.getsid(found.pid) == session and found.create_time() >= started - START_TIME_TOLERANCE_S
+    except (OSError, psutil.Error):
+        return False
 
 
 def _write_record(records: Path, pid: int) -> Path:

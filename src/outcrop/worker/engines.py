@@ -13,6 +13,7 @@ import outcrop.services.runtime.engine as face
 from outcrop import __version__
 from outcrop.config import Settings
 from outcrop.worker import children, machine
+from outcrop.worker.engine_kinds import engine_words
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,11 +99,12 @@ def start(launch: children.Launch, records: Path, checkpoint: str, socket: Path)
 
 
 def launch_of(checkpoint: str, socket: Path, settings: Settings, threads: int) -> children.Launch:
-    """How the engine of a checkpoint is started."""
-    computes = ["--checkpoint", checkpoint, "--threads", str(threads), "--weights", settings.weights]
+    """How the engine of a checkpoint is started. Raises SettingsError where it cannot be."""
+    module, kind = engine_words(checkpoint, settings)
+    computes = ["--checkpoint", checkpoint, "--threads", str(threads), "--weights", settings.weights, *kind]
     capacity = capacity_file(settings.capacities_folder, Path(checkpoint), computes)
     return children.Launch(
-        module="outcrop.inference",
+        module=module,
         arguments=[*computes, "--socket", str(socket), "--capacity", str(capacity)],
         log=settings.logs_folder / f"engine-{socket.stem}.log",
         threads=threads,

@@ -31,6 +31,7 @@ class Rest:
         if self.hopeless != why:
             LOG.error("an engine cannot be started: %s", why)
         self.hopeless = why
+        self.until = time.monotonic() + RETRY_REFUSED_S
 
     def forgive(self) -> None:
         """Nobody waits for it any more."""

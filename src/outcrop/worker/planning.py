@@ -15,6 +15,7 @@ from outcrop.store.models import CustomModel
 from outcrop.store.trained_on import changed, differs
 from outcrop.worker import machine
 from outcrop.worker.data import WrittenRows, base_of, kind_of
+from outcrop.worker.engine_kinds import require_serves_whole_weights
 from outcrop.worker.ground import WorkerGround, key_context
 from outcrop.worker.precision import Hardware, choose
 
@@ -44,8 +45,11 @@ def make_plan(ground: WorkerGround, job: Job, rows: WrittenRows, place: machine.
     parent = parent_of(ground, job)
     asked = Asked(model=model, checkpoint=checkpoint, kind=kind_of(job), hyperparameters=stated)
     whole = parent is not None and ground.settings.whole_weights_file(parent.job_id).exists()
+    plan = plan_of(ground.settings, asked, whole_parent=whole, place=place)
+    if plan.lora is None or whole:
+        require_serves_whole_weights(plan.base_checkpoint, ground.settings)
     return replace(
-        plan_of(ground.settings, asked, whole_parent=whole, place=place),
+        plan,
         job_id=job.id,
         training_rows=str(rows.training),
         validation_rows=tuple(str(path) for path in rows.validation),

@@ -19,8 +19,8 @@ from outcrop.store import engines, refused_models
 from outcrop.store.engines import EngineState
 from outcrop.store.models import CustomModel
 from outcrop.store.trained_on import other_weights
+from outcrop.worker import children, handover
 from outcrop.worker import engines as processes
-from outcrop.worker import handover
 from outcrop.worker.engines import EngineProcess
 from outcrop.worker.ground import WorkerGround, key_context
 from outcrop.worker.needs import Needs, needs_of
@@ -112,7 +112,7 @@ class Serving:
                 continue
             what = f"the engine ended with status {engine.child.process.returncode}, see {engine.log.name}"
             LOG.error("%s (checkpoint %s)", what, checkpoint)
-            engine.child.forget()
+            engine.child.stop()  # what it had started, as vLLM, must not be in the next one's way
             engine.socket.unlink(missing_ok=True)  # whoever asks sees at once that nobody listens
             del self._running[checkpoint]
             self._rests.setdefault(checkpoint, Rest()).after_death(engine.age_s, what)
@@ -122,20 +122,31 @@ class Serving:
                 self._ground.wishes.give_up(checkpoint, hopeless)
 
     def _start(self) -> None:
-        settings = self._ground.settings
         self._unwant()
         for row in engines.wanted(self._ground.database):
             rest = self._rests.get(row.checkpoint)
             if row.checkpoint in self._running or (rest is not None and time.monotonic() < rest.until):
                 continue
-            threads = max(1, (os.cpu_count() or 1) // 2)
-            launch = processes.launch_of(row.checkpoint, Path(row.socket), settings, threads)
+            launch = self._launch_of(row.checkpoint, Path(row.socket))
+            if launch is None:
+                continue
             digest = _digest_of(row.checkpoint)  # of what it will read: said before it can hold anything
-            engine = processes.start(launch, settings.processes_folder, row.checkpoint, Path(row.socket))
+            engine = processes.start(launch, self._ground.settings.processes_folder, row.checkpoint, Path(row.socket))
             engine.lent = row.checkpoint in self._lent
             self._lent.discard(row.checkpoint)
             self._running[row.checkpoint] = engine
             engines.starting(self._ground.database, row.checkpoint, engine.child.process.pid, digest)
+
+    def _launch_of(self, checkpoint: str, socket: Path) -> children.Launch | None:
+        """None where it cannot be started at all: who waits for it is told why."""
+        threads = max(1, (os.cpu_count() or 1) // 2)
+        try:
+            return processes.launch_of(checkpoint, socket, self._ground.settings, threads)
+        except SettingsError as error:
+            self._rests.setdefault(checkpoint, Rest()).cannot_be(str(error))
+            self._ground.wishes.give_up(checkpoint, str(error))
+            engines.gone(self._ground.database, checkpoint, str(error))
+            return None
 
     def _unwant(self) -> None:
         """A job that ended while its engine rested from a death needs it no more: to start it now would be for ever."""
@@ -217,8 +228,12 @@ def _digest_of(checkpoint: str) -> str | None:
 
 
 def _forget_the_dead(ground: WorkerGround) -> None:
-    """The engines of the worker before this one ended with it: neither their rows nor their sockets mean anything."""
+    """The engines of the worker before this one ended with it: neither their rows nor their sockets mean anything.
+
+    What is only wanted never ran: a request that came before this worker waits for it.
+    """
     for left in engines.every(ground.database):
-        engines.gone(ground.database, left.checkpoint, "its worker ended")
+        if left.state is not EngineState.WANTED:
+            engines.gone(ground.database, left.checkpoint, "its worker ended")
     for socket in engines.sockets_folder(ground.settings).glob("*.sock*"):
         socket.unlink(missing_ok=True)

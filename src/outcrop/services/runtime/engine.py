@@ -16,6 +16,8 @@ HEALTH_TIMEOUT_S = 2.0
 LOAD_TIMEOUT_S = 600.0
 ANSWER_TIMEOUT_S = 600.0  # a few short rows: a large model on a slow machine, behind other answers
 
+AWAY = 503  # what it asks in its turn, as vLLM, does not answer: it ends, and another follows
+
 
 class EngineRefused(OutcropError):
     """The engine does not do what it was asked; the sentence is its own."""
@@ -115,6 +117,8 @@ def _ask(socket: Path, timeout_s: float, method: str, path: str, body: dict[str,
             answer = client.request(method, path, json=body)
     except httpx.TransportError as error:
         raise EngineSilent(f"The engine does not answer ({type(error).__name__}).") from error
+    if answer.status_code == AWAY:
+        raise EngineSilent(_sentence(answer))
     if answer.status_code != 200:
         raise EngineRefused(_sentence(answer))
     return answer
