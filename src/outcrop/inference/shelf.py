@@ -93,7 +93,7 @@ class Shelf(Generic[Item]):
             self._held[name] = item
             self._held.move_to_end(name)
             self._evicted.discard(name)
-            self._make_room(newest=name)
+            self._make_room()
 
     def remove(self, name: str) -> bool:
         """Forget a name. False where it was not there."""
@@ -132,10 +132,11 @@ class Shelf(Generic[Item]):
         told = {"id": name, "version": about.version, "bytes": about.size_bytes, "pinned": pinned}
         return told if about.shift is None else {**told, "largest_logit_change": about.shift}
 
-    def _make_room(self, newest: str = BASE) -> None:
-        """What came last stays, even alone beyond the bound: somebody has just asked for it."""
+    def _make_room(self) -> None:
+        """What was asked for last stays, even alone beyond the bound: else it would go before it has answered."""
         taken = self._taken()
-        for name in [name for name in self._held if name in self._evictable and name not in (newest, BASE)]:
+        *others, _ = [name for name in self._held if name != BASE] or [BASE]
+        for name in [name for name in others if name in self._evictable]:
             if taken <= self._most_bytes:
                 return
             taken -= self._held.pop(name).about.size_bytes

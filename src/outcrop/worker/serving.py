@@ -162,12 +162,16 @@ class Serving:
         self._shelve(engine, wanted.keys())
         for model_id in engine.outlived(wanted.keys(), LET_GO_AFTER_S):
             engine.unload(model_id)
-        for model_id in wanted.keys() - engine.holds:
+        for model_id in sorted(wanted.keys() - engine.holds, key=self._turn):
             if model_id in self._needs.awaited or not self._refusals.stands(model_id):
                 self._load(engine, wanted[model_id])
         if engine.child.running() and not engine.said_ready:
             engines.ready(self._ground.database, engine.checkpoint, self._ground.clock())
             engine.said_ready = True
+
+    def _turn(self, model_id: str) -> tuple[bool, bool]:
+        """Whom somebody waits for is loaded first, then what was bought; what may be evicted must not delay either."""
+        return model_id not in self._needs.awaited, model_id not in self._needs.pinned
 
     def _sell(self, engine: EngineProcess) -> None:
         """Before anything counts as in service: what was bought is kept from its first answer on."""
