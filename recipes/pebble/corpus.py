@@ -44,24 +44,24 @@ LIBRARY = Source(
     name="library docstrings",
     what="docstrings of the running Python's standard library, compiled modules too",
     licence="PSF-2.0",
-    passes=4,
-    late_passes=3,
+    passes=1.5,
+    late_passes=1.5,
     why="the kind of text that is measured and taught: seen most",
 )
 DOCUMENTATION = Source(
     name="python documentation",
     what="library, tutorial, reference, howto, faq, using and whatsnew of the Python documentation",
     licence="PSF-2.0",
-    passes=1.5,
-    late_passes=1,
+    passes=1,
+    late_passes=0.7,
     why="whole sentences about the same things",
 )
 TOPICS = Source(
     name="help topics",
     what="the language reference as help() knows it",
     licence="PSF-2.0",
-    passes=1.5,
-    late_passes=1,
+    passes=1,
+    late_passes=0.7,
     why="the language's own prose, where the documentation is not on the machine",
 )
 PACKAGES = Source(
@@ -69,7 +69,7 @@ PACKAGES = Source(
     what="docstrings of permissively licensed packages that Outcrop depends on",
     licence="MIT, BSD, Apache-2.0, PSF-2.0",
     passes=1,
-    late_passes=0.4,
+    late_passes=0.7,
     why="many authors, the same form",
 )
 READMES = Source(
@@ -77,7 +77,7 @@ READMES = Source(
     what="long descriptions in those packages' metadata",
     licence="MIT, BSD, Apache-2.0, PSF-2.0",
     passes=1,
-    late_passes=0.3,
+    late_passes=0.5,
     why="prose for people who do not know the thing yet",
 )
 SERVICES = Source(
@@ -85,18 +85,26 @@ SERVICES = Source(
     what="what botocore's service models say of operations and shapes, a sample of all services",
     licence="Apache-2.0",
     passes=0.5,
-    late_passes=0,
+    late_passes=0.2,
     why="plain English sentences; bounded, so that it does not drown the rest",
 )
 CODE = Source(
     name="library sources",
     what="source files of the standard library",
     licence="PSF-2.0",
-    passes=0.2,
+    passes=0.3,
     late_passes=0.1,
     why="signatures, comments and names as they stand in code",
 )
-SOURCES = (LIBRARY, DOCUMENTATION, TOPICS, PACKAGES, READMES, SERVICES, CODE)
+PACKAGE_CODE = Source(
+    name="package sources",
+    what="documented functions of those packages, without their docstrings",
+    licence="MIT, BSD, Apache-2.0, PSF-2.0",
+    passes=0.3,
+    late_passes=0.1,
+    why="another part of it each round, so that there is something new to the end of a long run",
+)
+SOURCES = (LIBRARY, DOCUMENTATION, TOPICS, PACKAGES, READMES, SERVICES, CODE, PACKAGE_CODE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,13 +177,14 @@ def read_corpus(every: int = 1, python_docs: Path | None = None) -> Corpus:
         ],
     }
     unsaid = _Unsaid(held_out)
-    kept = {**unsaid.of(prose), **unsaid.of({CODE.name: code})}
+    sources_of = {CODE.name: code, PACKAGE_CODE.name: packages.code(of_packages)}
+    kept = {**unsaid.of(prose), **unsaid.of(sources_of)}
     documented = [
         replace(one, docstring=left)
         for one, left in zip(found + of_packages, kept[LIBRARY.name] + kept[PACKAGES.name], strict=True)
         if left and one.name
     ]
-    before = {**prose, CODE.name: code}
+    before = {**prose, **sources_of}
     return Corpus(
         texts=tuple(_text(source, before[source.name], kept[source.name]) for source in SOURCES),
         documented=tuple(documented),

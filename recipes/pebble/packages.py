@@ -1,6 +1,6 @@
 """What permissively licensed packages that Outcrop depends on say of themselves. Knows no tokens.
 
-Docstrings, the long description in their metadata, and (of botocore's service models) the documentation of
+Docstrings, functions, the long description in their metadata, and (of botocore's service models) the documentation of
 operations and shapes. The licence is read from each distribution's metadata whenever the recipe runs.
 """
 
@@ -8,7 +8,7 @@ import gzip
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email.message import Message
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
@@ -38,7 +38,9 @@ SKIPPED = {
 }  # fmt: skip
 # A large package has more text than it has to say: of each, so much is parsed, and so much is kept.
 MOST_SOURCE, MOST_TEXT = 60_000_000, 6_000_000  # characters
-MOST_SERVICE_TEXT, MOST_BOTOCORE_TEXT = 60_000, 4_000_000
+MOST_SERVICE_TEXT, MOST_BOTOCORE_TEXT = 200_000, 20_000_000
+# Of functions: shorter ones say nothing, longer ones are tables; and so much of all packages.
+LEAST_CODE, LONGEST_CODE, MOST_CODE = 120, 4_000, 24_000_000
 LEAST_DOCUMENTATION = 80
 # Blocks of code, badges, and what a substitution stands for.
 README_NOISE = re.compile(r"```.*?```|~~~.*?~~~|\[?!\[[^\]]*\]\([^)]*\)(?:\]\([^)]*\))?|\|[A-Z][\w -]*\|", re.DOTALL)
@@ -104,6 +106,19 @@ def docstrings(package: Package, every: int = 1) -> Iterator[Documented]:
         for one in _documented(path, text):
             kept += len(one.docstring)
             yield one
+
+
+def code(found: Iterable[Documented]) -> list[str]:
+    """Sources of functions among `found`, without their docstrings: a bounded, fixed sample."""
+    fitting = [one.source for one in found if one.name and LEAST_CODE <= len(one.source) <= LONGEST_CODE]
+    random.Random("code").shuffle(fitting)
+    kept, size = [], 0
+    for text in fitting:
+        if size > MOST_CODE:
+            break
+        kept.append(text)
+        size += len(text)
+    return kept
 
 
 def readme(package: Package) -> str:
