@@ -203,6 +203,26 @@ def test_whatever_a_flood_asks_for_a_neighbours_answers_take_hardly_longer(promp
     assert done_s >= 0.8 * share_of(2) * machine.now - LIMITS.rows * work_s, "and the flood gets what it bought"
 
 
+def test_a_prompt_that_stands_still_takes_nothing_from_a_step() -> None:
+    """The pieces that it would have are for whoever paid, who also wants more than was bought, and runs behind it."""
+    machine = Machine(Limits(rows=16, cache_tokens=200_000, context_tokens=10_000))
+    machine.shares.sell({"flood": 1, "paid": 8, "quiet": 2}, 11)
+    machine.drain("flood")
+    still = answer("flood", prompt=8000)
+    assert machine.ask(still), "nobody is disturbed yet"
+    while still.cached < 4000:
+        machine.step()
+    had = still.cached
+    assert machine.ask(answer("quiet", output=LONG))
+    goes_on = answer("paid", prompt=2000)
+    assert machine.ask(goes_on)
+    while machine.ask(answer("paid", prompt=2000)):
+        pass
+    machine.step()
+    assert (still.row, still.cached) == (0, had)
+    assert goes_on.cached > 0
+
+
 def test_two_who_flood_within_reach_of_a_third_get_what_they_bought() -> None:
     """A third keeps the machine under protection without a gap; each of the others gets its units, no less."""
     units = {"one": 1, "four": 4, "kept": 8}
