@@ -87,6 +87,7 @@ class Machine:
         """Spend all that the buyer's bucket holds, for nothing."""
         while (spent := answer(buyer)) and self.shares.report()[buyer]["left_s"] > WORK_S:
             self.shares.open(spent)
+            spent.cached = PROMPT
             spent.known += [2] * OUTPUT  # it had all that was promised
             self.shares.close(spent)
 
@@ -307,6 +308,20 @@ def test_what_was_promised_and_not_said_is_paid_back() -> None:
     told = machine.shares.report()["pt"]
     assert told["left_s"] == pytest.approx(most - CAPACITY.work_s(PROMPT, 4))
     assert (told["answers"], told["input_tokens"], told["output_tokens"], told["open"]) == (1, PROMPT, 4, 0)
+
+
+@pytest.mark.parametrize("kept", [0, BLOCK])
+def test_who_hangs_up_amid_its_prompt_pays_for_what_was_run(kept: int) -> None:
+    """Whether a beginning of it was found, after it was paid for, or none."""
+    machine = sold(pt=1)
+    most = machine.shares.report()["pt"]["left_s"]
+    leaves = answer("pt", prompt=400)
+    machine.shares.open(leaves)
+    leaves.reused, leaves.cached = kept, kept + 100
+    machine.shares.close(leaves)
+    told = machine.shares.report()["pt"]
+    assert told["left_s"] == pytest.approx(most - CAPACITY.work_s(100, 0))
+    assert (told["answers"], told["input_tokens"], told["output_tokens"]) == (1, 100, 0)
 
 
 def test_of_two_at_once_one_has_what_is_left_for_one() -> None:
