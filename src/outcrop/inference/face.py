@@ -49,6 +49,7 @@ class Parts:
     limits: Limits
     shares: Shares
     prefixes: Prefixes = field(default_factory=lambda: Prefixes(0))
+    recalls: Recalls = field(default_factory=Recalls)
 
 
 def create_app(parts: Parts) -> Starlette:
@@ -85,7 +86,7 @@ class Face:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._recalls = Recalls()
+        self._recalls = parts.recalls
 
     async def health(self, _: Request) -> Response:
         """Answers only when everything is loaded: the socket opens after that."""
