@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from outcrop.inference.prompts import Prompts
 from outcrop.inference.recalls import Recalls
 from outcrop.inference.scheduler import Scheduler
 from outcrop.inference.shares import Shares
+from outcrop.inference.shelf import BASE, Shelf
 from outcrop.text import Tokenizer
 
 pytestmark = pytest.mark.anyio
@@ -142,3 +143,25 @@ async def test_what_nobody_brings_is_refused_in_the_end(parts: Parts, client: ht
 async def test_what_was_never_here_is_refused_at_once(client: httpx.AsyncClient) -> None:
     assert (await ask(client, "nobody")).status_code == 404
     assert (await shelve(client, "nobody"))["wanted"] == []
+
+
+class Arriving(Shelf[Any]):
+    """A model that had to go is loaded again just when somebody has looked for it and found nothing."""
+
+    def evicted(self) -> list[str]:
+        self.put("a", self.find(BASE))
+        return super().evicted()
+
+
+@dataclass
+class Brought:
+    shelf: Shelf[Any]
+
+    def load(self, name: str, folder: Path) -> None:
+        raise AssertionError("nobody asks for it")
+
+
+async def test_what_arrives_between_two_looks_is_answered(parts: Parts) -> None:
+    shelf = Arriving(parts.models.shelf.find(BASE))
+    async with client_of(replace(parts, models=Brought(shelf))) as client:
+        assert (await ask(client, "a")).status_code == 200

@@ -196,9 +196,10 @@ class Face:
         """The model of a name; one that had to make room is waited for."""
         shelf = self._parts.models.shelf
         model = shelf.find(name)
-        if model is None and name in shelf.evicted():
-            await self._recalls.wait(name)
-            model = shelf.find(name)
+        if model is None:
+            if name in shelf.evicted():
+                await self._recalls.wait(name)
+            model = shelf.find(name)  # where it is not evicted either, it may have come between the two looks
         if model is None:
             raise HTTPException(404, f"The model {name!r} is not loaded.")
         return model
