@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,15 @@ import pytest
 import torch
 
 from outcrop.domain.model_units import Capacity
-from outcrop.inference import recalls
 from outcrop.inference.desk import Desk
 from outcrop.inference.face import Parts, create_app
 from outcrop.inference.loading import Wishes, load_engine
 from outcrop.inference.prefixes import BLOCK
 from outcrop.inference.prompts import Prompts
+from outcrop.inference.recalls import Recalls
 from outcrop.inference.scheduler import Scheduler
 from outcrop.inference.shares import Shares
+from outcrop.inference.shelf import BASE, Shelf
 from outcrop.text import Tokenizer
 
 pytestmark = pytest.mark.anyio
@@ -29,22 +31,31 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def client(checkpoint: Path, adapters: dict[str, Path]) -> AsyncIterator[httpx.AsyncClient]:
-    """Of an engine that has no room for a model that may go, but the newest; it holds `a`, then `b`."""
+async def parts(checkpoint: Path) -> AsyncIterator[Parts]:
+    """An engine that has no room for a model that may go, but the newest."""
     wishes = Wishes(rows=4, cache_bytes=2**24, prefix_bytes=2**20, models_bytes=0)
     loaded = load_engine(checkpoint, torch.device("cpu"), wishes)
     shares = Shares(Capacity(input_tokens_s=1e6, output_tokens_s=1e6), loaded.limits.rows)
     desk = Desk(Scheduler(loaded.limits, frozenset(), shares, loaded.prefixes), loaded.doer, shares)
-    parts = Parts(
+    desk.open()
+    yield Parts(
         desk=desk, models=loaded.models, prompts=Prompts(Tokenizer.load(checkpoint)), limits=loaded.limits,
         shares=shares, prefixes=loaded.prefixes,
     )  # fmt: skip
-    desk.open()
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=create_app(parts)), base_url="http://e") as opened:
+    await desk.close()
+
+
+def client_of(parts: Parts) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=create_app(parts)), base_url="http://e")
+
+
+@pytest.fixture
+async def client(parts: Parts, adapters: dict[str, Path]) -> AsyncIterator[httpx.AsyncClient]:
+    """Of an engine that holds `a`, then `b`."""
+    async with client_of(parts) as opened:
         for name in ("a", "b"):
             await load(opened, name, adapters[name])
         yield opened
-    await desk.close()
 
 
 async def load(client: httpx.AsyncClient, name: str, folder: Path) -> None:
@@ -121,16 +132,36 @@ async def test_what_models_take_is_told(client: httpx.AsyncClient) -> None:
     assert told == {"bytes": sizes["a"] + sizes["b"], "most_bytes": 0, "count": 2}
 
 
-async def test_what_nobody_brings_is_refused_in_the_end(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recalls, "WAIT_S", 0.0)
+async def test_what_nobody_brings_is_refused_in_the_end(parts: Parts, client: httpx.AsyncClient) -> None:
     await shelve(client, "a")
-    answer = await ask(client, "a")
-    assert (answer.status_code, "not loaded" in answer.text) == (404, True)
-    assert (await shelve(client, "a"))["wanted"] == []
+    async with client_of(replace(parts, recalls=Recalls(wait_s=0.0))) as impatient:
+        answer = await ask(impatient, "a")
+        assert (answer.status_code, "not loaded" in answer.text) == (404, True)
+        assert (await shelve(impatient, "a"))["wanted"] == []
 
 
 async def test_what_was_never_here_is_refused_at_once(client: httpx.AsyncClient) -> None:
     assert (await ask(client, "nobody")).status_code == 404
     assert (await shelve(client, "nobody"))["wanted"] == []
+
+
+class Arriving(Shelf[Any]):
+    """A model that had to go is loaded again just when somebody has looked for it and found nothing."""
+
+    def evicted(self) -> list[str]:
+        self.put("a", self.find(BASE))
+        return super().evicted()
+
+
+@dataclass
+class Brought:
+    shelf: Shelf[Any]
+
+    def load(self, name: str, folder: Path) -> None:
+        raise AssertionError("nobody asks for it")
+
+
+async def test_what_arrives_between_two_looks_is_answered(parts: Parts) -> None:
+    shelf = Arriving(parts.models.shelf.find(BASE))
+    async with client_of(replace(parts, models=Brought(shelf))) as client:
+        assert (await ask(client, "a")).status_code == 200

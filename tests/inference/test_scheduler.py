@@ -184,3 +184,28 @@ def test_no_more_make_room_than_are_needed() -> None:
     scheduler.submit(newcomer)
     scheduler.decide()
     assert (one.row, other.row, newcomer.row) == (1, -1, 2)
+
+
+class Asked(Still):
+    """Remembers of whom it was asked how much may run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Answer] = []
+
+    def most_tokens(self, answer: Answer) -> int:
+        self.asked.append(answer)
+        return super().most_tokens(answer)
+
+
+def test_only_of_those_who_could_run_it_is_asked_how_much() -> None:
+    turns = Asked()
+    scheduler = Scheduler(limits(prefill_tokens=4), frozenset(), turns)
+    still, runs, has_no_room = (answer([0] * 6, max_tokens=1) for _ in range(3))
+    for each in (still, runs, has_no_room):
+        scheduler.submit(each)
+    assert scheduler.decide() is not None
+    turns.still, turns.asked = {still}, []
+    step = scheduler.decide()
+    assert step is not None
+    assert [span.answer for span in step.spans] == turns.asked == [runs]

@@ -25,7 +25,7 @@ from outcrop.inference.models import Model, Network, load_network
 from outcrop.inference.network import TorchNetwork
 from outcrop.inference.prefixes import Prefixes
 from outcrop.inference.runner import Runner
-from outcrop.inference.scheduler import Answer, Limits, Scheduler
+from outcrop.inference.scheduler import NO_BOUND, Answer, Limits, Scheduler
 from outcrop.inference.shelf import About
 from outcrop.modeling.config import LlamaConfig
 from outcrop.modeling.weights import read_tensors
@@ -145,11 +145,15 @@ def drawn(number: int, shelves: dict[str, Shelf], config: LlamaConfig) -> Schedu
 
 
 class Moods:
-    """Turns as the dice have them: who stands still may lose its row to a newcomer, and runs what it had again."""
+    """Turns as the dice have them: who stands still may lose its row to a newcomer, and runs what it had again.
+
+    Others run in pieces, or rest and keep their row. Not all: somebody goes on in the end.
+    """
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
         self._share = dice.choice((0.0, 0.1, 0.4))  # of those who are here
+        self._bounds = dice.choice(((NO_BOUND,), (NO_BOUND, 0, 1, 7)))
         self._still = set[Answer]()
 
     def look(self, here: Iterable[Answer]) -> None:
@@ -163,6 +167,9 @@ class Moods:
 
     def holds_back(self, answer: Answer) -> bool:
         return answer in self._still
+
+    def most_tokens(self, answer: Answer) -> int:
+        return self._dice.choice(self._bounds)
 
 
 def run(schedule: Schedule, config: LlamaConfig, tally: Tally) -> list[Answer]:

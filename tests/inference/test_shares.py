@@ -87,6 +87,7 @@ class Machine:
         """Spend all that the buyer's bucket holds, for nothing."""
         while (spent := answer(buyer)) and self.shares.report()[buyer]["left_s"] > WORK_S:
             self.shares.open(spent)
+            spent.cached = PROMPT
             spent.known += [2] * OUTPUT  # it had all that was promised
             self.shares.close(spent)
 
@@ -203,6 +204,26 @@ def test_whatever_a_flood_asks_for_a_neighbours_answers_take_hardly_longer(promp
     assert done_s >= 0.8 * share_of(2) * machine.now - LIMITS.rows * work_s, "and the flood gets what it bought"
 
 
+def test_a_prompt_that_stands_still_takes_nothing_from_a_step() -> None:
+    """The pieces that it would have are for whoever paid, who also wants more than was bought, and runs behind it."""
+    machine = Machine(Limits(rows=16, cache_tokens=200_000, context_tokens=10_000))
+    machine.shares.sell({"flood": 1, "paid": 8, "quiet": 2}, 11)
+    machine.drain("flood")
+    still = answer("flood", prompt=8000)
+    assert machine.ask(still), "nobody is disturbed yet"
+    while still.cached < 4000:
+        machine.step()
+    had = still.cached
+    assert machine.ask(answer("quiet", output=LONG))
+    goes_on = answer("paid", prompt=2000)
+    assert machine.ask(goes_on)
+    while machine.ask(answer("paid", prompt=2000)):
+        pass
+    machine.step()
+    assert (still.row, still.cached) == (0, had)
+    assert goes_on.cached > 0
+
+
 def test_two_who_flood_within_reach_of_a_third_get_what_they_bought() -> None:
     """A third keeps the machine under protection without a gap; each of the others gets its units, no less."""
     units = {"one": 1, "four": 4, "kept": 8}
@@ -287,6 +308,20 @@ def test_what_was_promised_and_not_said_is_paid_back() -> None:
     told = machine.shares.report()["pt"]
     assert told["left_s"] == pytest.approx(most - CAPACITY.work_s(PROMPT, 4))
     assert (told["answers"], told["input_tokens"], told["output_tokens"], told["open"]) == (1, PROMPT, 4, 0)
+
+
+@pytest.mark.parametrize("kept", [0, BLOCK])
+def test_who_hangs_up_amid_its_prompt_pays_for_what_was_run(kept: int) -> None:
+    """Whether a beginning of it was found, after it was paid for, or none."""
+    machine = sold(pt=1)
+    most = machine.shares.report()["pt"]["left_s"]
+    leaves = answer("pt", prompt=400)
+    machine.shares.open(leaves)
+    leaves.reused, leaves.cached = kept, kept + 100
+    machine.shares.close(leaves)
+    told = machine.shares.report()["pt"]
+    assert told["left_s"] == pytest.approx(most - CAPACITY.work_s(100, 0))
+    assert (told["answers"], told["input_tokens"], told["output_tokens"]) == (1, 100, 0)
 
 
 def test_of_two_at_once_one_has_what_is_left_for_one() -> None:

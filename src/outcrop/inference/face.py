@@ -49,6 +49,7 @@ class Parts:
     limits: Limits
     shares: Shares
     prefixes: Prefixes = field(default_factory=lambda: Prefixes(0))
+    recalls: Recalls = field(default_factory=Recalls)
 
 
 def create_app(parts: Parts) -> Starlette:
@@ -85,7 +86,7 @@ class Face:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._recalls = Recalls()
+        self._recalls = parts.recalls
 
     async def health(self, _: Request) -> Response:
         """Answers only when everything is loaded: the socket opens after that."""
@@ -195,9 +196,10 @@ class Face:
         """The model of a name; one that had to make room is waited for."""
         shelf = self._parts.models.shelf
         model = shelf.find(name)
-        if model is None and name in shelf.evicted():
-            await self._recalls.wait(name)
-            model = shelf.find(name)
+        if model is None:
+            if name in shelf.evicted():
+                await self._recalls.wait(name)
+            model = shelf.find(name)  # where it is not evicted either, it may have come between the two looks
         if model is None:
             raise HTTPException(404, f"The model {name!r} is not loaded.")
         return model

@@ -19,7 +19,8 @@ class _Recall:
 class Recalls:
     """Who waits for which name."""
 
-    def __init__(self) -> None:
+    def __init__(self, wait_s: float = WAIT_S) -> None:
+        self._wait_s = wait_s
         self._open: dict[str, _Recall] = {}
 
     def wanted(self) -> list[str]:
@@ -38,7 +39,7 @@ class Recalls:
         recall.waiting += 1
         try:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(recall.loaded.wait(), WAIT_S)
+                await asyncio.wait_for(recall.loaded.wait(), self._wait_s)
         finally:
             recall.waiting -= 1
             if not recall.waiting or recall.loaded.is_set():

@@ -119,7 +119,7 @@ class Turns(Protocol):
         """Whether an answer stands still in this step, and gives its row where another needs it."""
 
     def most_tokens(self, answer: Answer) -> int:
-        """Of an answer in this step; 0: it rests, and keeps its row."""
+        """Of an answer in this step; 0: it rests, and keeps its row. Asked once, of those only who could run."""
 
 
 class FirstCome:
@@ -257,14 +257,19 @@ class Scheduler:
         room = self.limits.prefill_tokens
         for answer in self._running:
             pending = len(answer.known) - answer.cached
-            count = pending if pending == 1 else min(pending, room)
-            count = min(count, self._turns.most_tokens(answer))
-            if count == 0 or self._turns.holds_back(answer):
+            count = self._count(answer, 1 if pending == 1 else min(pending, room))
+            if count == 0:
                 continue
             room -= count if pending > 1 else 0
             tokens = tuple(answer.known[answer.cached : answer.cached + count])
             draw = answer.dice.random() if count == pending else 0.0
             yield Span(answer=answer, start=answer.cached, tokens=tokens, chooses=count == pending, draw=draw)
+
+    def _count(self, answer: Answer, fit: int) -> int:
+        """Tokens of an answer in this step, of those that fit. What others could have is asked for last."""
+        if fit == 0 or self._turns.holds_back(answer):
+            return 0
+        return min(fit, self._turns.most_tokens(answer))
 
     def _admit(self) -> None:
         while self._waiting and (answer := self._turns.next(self._waiting)) and self._has_room(answer):

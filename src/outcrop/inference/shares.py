@@ -126,14 +126,13 @@ class Shares:
             if entry is None:
                 return
             entry.account.ended_at = now
-            ran = answer.cached > 0 or answer.output_tokens > 0
-            not_run = answer.reused - entry.unpaid_reuse if ran else len(answer.prompt)
+            inputs = _prompt_tokens_run(answer)
+            not_run = len(answer.prompt) - entry.unpaid_reuse - inputs
             unused = self.capacity.work_s(not_run, _promised_still(answer))
             self._order = fair_order.returned(self._order, entry.flow, unused, entry.weight)
             if entry.paid:
                 entry.account.bucket = token_bucket.returned(entry.account.bucket, unused, now)
-            if ran:
-                inputs = len(answer.prompt) - answer.reused
+            if inputs or answer.output_tokens:
                 tokens = Spent(at=now, input_tokens=inputs, output_tokens=answer.output_tokens)
                 entry.account.spent.append(tokens)
             _forget_old(entry.account, now)
@@ -269,8 +268,7 @@ class Shares:
 
     def _done_s(self, answer: Answer) -> float:
         """Work that an answer has had; less than before where it was put back."""
-        prompt_tokens = max(0, min(answer.cached, len(answer.prompt)) - answer.reused)
-        return self.capacity.work_s(prompt_tokens, answer.output_tokens)
+        return self.capacity.work_s(_prompt_tokens_run(answer), answer.output_tokens)
 
     def _forget_full(self) -> None:
         """Of those that went: whose bucket is full by now comes back as anybody new would."""
@@ -337,6 +335,11 @@ def _protected(entries: Iterable[Entry]) -> bool:
         account = id(entry.account)
         has_unpaid[account] = has_unpaid.get(account, False) or not entry.paid
     return not all(has_unpaid.values())
+
+
+def _prompt_tokens_run(answer: Answer) -> int:
+    """Of its prompt, what the machine has done: neither what was found nor what is still to come."""
+    return max(0, min(answer.cached, len(answer.prompt)) - answer.reused)
 
 
 def _promised_still(answer: Answer) -> int:
