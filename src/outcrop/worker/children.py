@@ -7,19 +7,22 @@ record on disk is for what that does not cover: other systems, and a child that 
 import contextlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import psutil
 
 from outcrop.domain import lifeline
 
 GRACE_S = 3.0
+MARK = "OUTCROP_CHILD"  # the environment variable that a child, and whatever it starts, has from its record
+BOOT_ID, NAMESPACE = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
 START_TIME_TOLERANCE_S = 0.05  # a process's start time is read in clock ticks of 10 ms
 
 
@@ -73,6 +76,7 @@ class Launch:
 def start(launch: Launch, records: Path) -> Child:
     """Start a child in a group of its own and leave its record."""
     records.mkdir(parents=True, exist_ok=True)
+    mark = secrets.token_hex(16)
     with _open_log(launch.log) as talk:
         process = subprocess.Popen(
             [sys.executable, "-m", launch.module, *launch.arguments],
@@ -80,10 +84,10 @@ def start(launch: Launch, records: Path) -> Child:
             stdout=subprocess.PIPE if launch.piped else talk,
             stderr=talk,
             start_new_session=True,
-            env=environment(launch.threads),
+            env={**environment(launch.threads), MARK: mark},
         )
     try:
-        return Child(process, _write_record(records, process.pid))
+        return Child(process, _write_record(records, process.pid, mark))
     except OSError:  # the disk is full: a child that the next start could not find must not run
         _end(process)
         raise
@@ -118,38 +122,57 @@ def _kill_recorded(record: Path) -> int:
         pid, started = int(told["pid"]), float(told["started"])
     except (ValueError, KeyError, TypeError, OSError):
         return 0  # a record cut short by a crash
-    alive = _still_there(pid, started)
+    alive = _still_there(pid, started, told)
     if alive:
         _signal_group(pid, signal.SIGKILL)
         psutil.wait_procs(alive, GRACE_S)
     return min(1, len(alive))
 
 
-def _still_there(pid: int, started: float) -> list[psutil.Process]:
+def _still_there(pid: int, started: float, told: dict[str, Any]) -> list[psutil.Process]:
     """The recorded process; where it is gone, what it left in the session that it led.
 
-    The kernel gives nobody its number as long as that session has members: they are its own.
+    The kernel gives nobody its number as long as that session has members. Once they are gone, or after a start of the
+    machine or in another container, it may: so they are looked for only where numbers mean the same, by their mark.
     """
     try:
         process = psutil.Process(pid)
         return [process] if abs(process.create_time() - started) < START_TIME_TOLERANCE_S else []
     except psutil.NoSuchProcess:
-        return [found for found in psutil.process_iter() if _is_of_session(found, pid, started)]
+        mark = told.get("mark")
+        if mark is None or told.get("numbers") != _numbers():
+            return []
+        return [found for found in psutil.process_iter() if _is_of_session(found, pid, started, mark)]
     except psutil.Error:
         return []  # another user's by now
 
 
-def _is_of_session(found: psutil.Process, session: int, started: float) -> bool:
+def _is_of_session(found: psutil.Process, session: int, started: float, mark: str) -> bool:
     try:
-        return os.getsid(found.pid) == session and found.create_time() >= started - START_TIME_TOLERANCE_S
+        return (
+            os.getsid(found.pid) == session
+            and found.create_time() >= started - START_TIME_TOLERANCE_S
+            and found.environ().get(MARK) == mark
+        )
     except (OSError, psutil.Error):
         return False
 
 
-def _write_record(records: Path, pid: int) -> Path:
+def _numbers() -> list[str]:
+    """Within what a process number names one process: this start of the machine, this namespace. Linux alone says."""
+    told = []
+    with contextlib.suppress(OSError):
+        told.append(BOOT_ID.read_text().strip())
+    with contextlib.suppress(OSError):
+        told.append(str(NAMESPACE.readlink()))
+    return told
+
+
+def _write_record(records: Path, pid: int, mark: str) -> Path:
     record = records / f"{pid}.json"
     with contextlib.suppress(psutil.NoSuchProcess):  # ended already: nothing to kill later
-        record.write_text(json.dumps({"pid": pid, "started": psutil.Process(pid).create_time()}))
+        told = {"pid": pid, "started": psutil.Process(pid).create_time(), "numbers": _numbers(), "mark": mark}
+        record.write_text(json.dumps(told))
     return record
 
 
