@@ -10,6 +10,7 @@ from outcrop.domain.errors import JobFailure, SettingsError
 from outcrop.families.catalogue import PEBBLE
 from outcrop.worker.engine_kinds import (
     engine_words,
+    kind_of,
     require_engines,
     require_serves_whole_weights,
     vllm_command,
@@ -39,6 +40,17 @@ def test_one_base_may_be_anothers(tmp_path: Path) -> None:
     chosen = settings(tmp_path, f"{LLAMA}=http://gpu-7:8000")
     assert engine_words(str(PEBBLE), chosen) == ("outcrop.inference.vllm", ["--url", "http://gpu-7:8000"])
     assert engine_words(ANOTHER, chosen) == ("outcrop.inference", [])
+
+
+def test_a_model_id_that_went_from_the_catalogue_is_in_nobodys_way_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    chosen = settings(tmp_path, "gone.since-the-start=vllm", f"{LLAMA}=http://gpu-7:8000")
+    for _ in range(2):
+        assert kind_of(str(PEBBLE), chosen) == "http://gpu-7:8000"
+        assert kind_of(ANOTHER, chosen) == "embedded"
+    (said,) = caplog.messages
+    assert "gone.since-the-start is no model id" in said
 
 
 def test_a_missing_vllm_is_said_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
