@@ -17,10 +17,13 @@ from outcrop.worker import children
 PATIENCE_S = 10.0
 
 
-def _launch(tmp_path: Path, code: str, monkeypatch: pytest.MonkeyPatch) -> children.Child:
+def _launch(
+    tmp_path: Path, code: str, monkeypatch: pytest.MonkeyPatch, secrets: tuple[str, ...] = ()
+) -> children.Child:
     (tmp_path / "a_child.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    launch = children.Launch(module="a_child", arguments=[], log=tmp_path / "child.log", piped=True)
+    log = tmp_path / "child.log"
+    launch = children.Launch(module="a_child", arguments=[], log=log, piped=True, secrets=secrets)
     return children.start(launch, tmp_path / "processes")
 
 
@@ -115,11 +118,15 @@ def test_a_record_cut_short_by_a_crash_is_no_obstacle(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_child_does_not_inherit_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
-    code = "import os; print([name for name in os.environ if name.startswith('AWS_')], flush=True)"
-    child = _launch(tmp_path, code, monkeypatch)
-    assert _first_line(child) == "[]"
+@pytest.mark.parametrize(("given", "there"), [((), []), (("OUTCROP_VLLM_KEY",), ["OUTCROP_VLLM_KEY"])])
+def test_a_child_does_not_inherit_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...], there: list[str]
+) -> None:
+    for name in ("AWS_SECRET_ACCESS_KEY", "OUTCROP_VLLM_KEY"):
+        monkeypatch.setenv(name, "a-secret")
+    code = "import os; print([name for name, value in os.environ.items() if value == 'a-secret'], flush=True)"
+    child = _launch(tmp_path, code, monkeypatch, given)
+    assert _first_line(child) == str(there)
     child.stop()
     _close(child)
 

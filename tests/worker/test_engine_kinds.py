@@ -15,6 +15,7 @@ from outcrop.worker.engine_kinds import (
     require_serves_whole_weights,
     vllm_command,
 )
+from outcrop.worker.engines import launch_of
 from vllm_stand_in import command_in
 
 LLAMA = "meta.llama3-2-1b-instruct-v1:0"
@@ -51,6 +52,12 @@ def test_a_model_id_that_went_from_the_catalogue_is_in_nobodys_way_and_said_once
         assert kind_of(ANOTHER, chosen) == "embedded"
     (said,) = caplog.messages
     assert "gone.since-the-start is no model id" in said
+
+
+def test_the_key_of_a_server_is_for_the_engine_that_asks_it(tmp_path: Path) -> None:
+    for engine, secrets in [("http://gpu-7", ["OUTCROP_VLLM_KEY"]), ("embedded", []), ("vllm", [])]:
+        chosen = settings(tmp_path, engine, vllm=str(command_in(tmp_path)))
+        assert launch_of(str(PEBBLE), tmp_path / "e.sock", chosen, 1).secrets == secrets
 
 
 def test_a_missing_vllm_is_said_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

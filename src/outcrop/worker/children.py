@@ -7,18 +7,19 @@ record on disk is for what that does not cover: other systems, and a child that 
 import contextlib
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import IO, Any
 
 import psutil
 
 from outcrop.domain import lifeline
+from outcrop.domain.engine_choice import VLLM_KEY
 
 GRACE_S = 3.0
 MARK = "OUTCROP_CHILD"  # the environment variable that a child, and whatever it starts, has from its record
@@ -64,19 +65,23 @@ class Child:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """What to start: `python -m module`, its talk in a log; with `piped`, its standard input and output on pipes."""
+    """What to start: `python -m module`, its talk in a log; with `piped`, its standard input and output on pipes.
+
+    `secrets`: names of credentials in this process's environment that it is given nevertheless.
+    """
 
     module: str
     arguments: Sequence[str]
     log: Path
     threads: int = 1
     piped: bool = False
+    secrets: Collection[str] = ()
 
 
 def start(launch: Launch, records: Path) -> Child:
     """Start a child in a group of its own and leave its record."""
     records.mkdir(parents=True, exist_ok=True)
-    mark = secrets.token_hex(16)
+    mark = token_hex(16)
     with _open_log(launch.log) as talk:
         process = subprocess.Popen(
             [sys.executable, "-m", launch.module, *launch.arguments],
@@ -84,7 +89,7 @@ def start(launch: Launch, records: Path) -> Child:
             stdout=subprocess.PIPE if launch.piped else talk,
             stderr=talk,
             start_new_session=True,
-            env={**environment(launch.threads), MARK: mark},
+            env={**environment(launch.threads, launch.secrets), MARK: mark},
         )
     try:
         return Child(process, _write_record(records, process.pid, mark))
@@ -93,9 +98,9 @@ def start(launch: Launch, records: Path) -> Child:
         raise
 
 
-def environment(threads: int) -> dict[str, str]:
-    """This process's environment without credentials, with the thread count and the hubs switched off."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+def environment(threads: int, secrets: Collection[str] = ()) -> dict[str, str]:
+    """This process's environment without credentials but those named; the thread count set, the hubs switched off."""
+    kept = {name: value for name, value in os.environ.items() if name in secrets or not _is_secret(name)}
     return {
         **kept,
         lifeline.PARENT: str(os.getpid()),
@@ -105,6 +110,10 @@ def environment(threads: int) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _is_secret(name: str) -> bool:
+    return name.startswith("AWS_") or name == VLLM_KEY
 
 
 def kill_orphans(records: Path) -> int:

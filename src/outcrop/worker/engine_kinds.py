@@ -15,6 +15,7 @@ from outcrop.families import Catalogue
 
 EMBEDDED_MODULE, VLLM_MODULE = "outcrop.inference", "outcrop.inference.vllm"
 COMMAND = "vllm"
+URL = "--url"  # of the engine that asks a server that is another's
 LOG = logging.getLogger(__name__)
 NOT_FOUND = (
     "--engine vllm: there is no vLLM here. Install it (pip install 'outcrop[vllm]'), or name the command of an "
@@ -28,7 +29,7 @@ def engine_words(checkpoint: str, settings: Settings) -> tuple[str, list[str]]:
     if kind == EMBEDDED:
         return EMBEDDED_MODULE, []
     if kind != VLLM:
-        return VLLM_MODULE, ["--url", kind]
+        return VLLM_MODULE, [URL, kind]
     _require_known_weights(settings)
     return VLLM_MODULE, ["--command", str(vllm_command(settings)), f"--more={settings.vllm_arguments}"]
 

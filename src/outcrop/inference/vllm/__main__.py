@@ -16,6 +16,7 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
+from outcrop.domain.engine_choice import VLLM_KEY
 from outcrop.domain.errors import CheckpointError, OutcropError, SettingsError
 from outcrop.domain.lifeline import die_with_parent
 from outcrop.domain.model_units import Capacity
@@ -29,7 +30,7 @@ from outcrop.inference.shares import Shares
 from outcrop.inference.vllm.adapters import Adapters
 from outcrop.inference.vllm.desk import VllmDesk
 from outcrop.inference.vllm.measuring import Measured, measured
-from outcrop.inference.vllm.peer import KEY, UNIX, Address, Card, Peer
+from outcrop.inference.vllm.peer import UNIX, Address, Card, Peer
 from outcrop.inference.vllm.server import POLL_S, ROWS, Server, Start
 from outcrop.text import Tokenizer
 
@@ -163,7 +164,7 @@ def require_same_tokens(peer: Peer, base: Card, tokenizer: Tokenizer, arguments:
 
 def _address(arguments: Arguments) -> Address:
     if arguments.url is not None:
-        return Address(url=arguments.url, key=os.environ.get(KEY))
+        return Address(url=arguments.url, key=os.environ.get(VLLM_KEY))
     return Address(url=f"{UNIX}{socket_beside(arguments.socket)}")
 
 

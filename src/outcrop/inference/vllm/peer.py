@@ -16,7 +16,6 @@ HEALTH_TIMEOUT_S = 5.0
 LOAD_TIMEOUT_S = 600.0
 ANSWER_TIMEOUT_S = 600.0  # longest silence: the prompt's work behind others' answers
 CONNECT_TIMEOUT_S = 5.0
-KEY = "OUTCROP_VLLM_KEY"  # of a server that wants one; in the environment, where no list of processes shows it
 UNIX = "unix:"
 LOAD = "/v1/load_lora_adapter"
 UNLOAD = "/v1/unload_lora_adapter"
