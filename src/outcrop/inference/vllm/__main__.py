@@ -107,9 +107,9 @@ def serve(arguments: Arguments, server: Server | None) -> None:
     if server is None:
         require_same_tokens(peer, base, tokenizer, arguments)
     shares = Shares(_capacity(arguments, peer, base, tokenizer), ROWS)
-    adapters = Adapters(peer, base.name, f"outcrop-{arguments.socket.stem}-")
-    adapters.sweep()
     ending = _Ending()
+    adapters = Adapters(peer, base.name, f"outcrop-{arguments.socket.stem}-", ending.tell)
+    adapters.sweep()
     gone: Callable[[], str | None] = (lambda: None) if server is None else server.ended
     desk = VllmDesk(peer, tokenizer.stop_ids, shares, ending.tell, gone)
     desk.by_priority = server is not None
