@@ -78,8 +78,7 @@ class VllmDesk:
                     if piece.finish is not None:
                         return
             yield Broken(cause="vLLM ended its answer before the end")
-        except PeerLost as lost:
-            self._lost(str(lost))
+        except PeerLost as lost:  # of this one answer: whether it is gone, the watch says
             yield Broken(cause=str(lost))
         except PeerRefused as refused:
             if refused.status == MISSING:
