@@ -5,7 +5,9 @@ opens when that answers. Who is told that this process ended starts another, and
 """
 
 import argparse
+import hashlib
 import os
+import platform
 import signal
 import sys
 import time
@@ -108,7 +110,7 @@ def serve(arguments: Arguments, server: Server | None) -> None:
         require_same_tokens(peer, base, tokenizer, arguments)
     shares = Shares(_capacity(arguments, peer, base, tokenizer), ROWS)
     ending = _Ending()
-    adapters = Adapters(peer, base.name, f"outcrop-{arguments.socket.stem}-", ending.tell)
+    adapters = Adapters(peer, base.name, prefix_of(arguments.socket), ending.tell)
     adapters.sweep()
     gone: Callable[[], str | None] = (lambda: None) if server is None else server.ended
     desk = VllmDesk(peer, tokenizer.stop_ids, shares, ending.tell, gone)
@@ -143,6 +145,12 @@ class _Ending:
 def socket_beside(socket: Path) -> Path:
     """Where vLLM itself listens: in the same private folder, under a name that is no longer than others there."""
     return socket.with_name(f"{socket.name}.vllm")
+
+
+def prefix_of(socket: Path, machine: str | None = None) -> str:
+    """What an engine's names in vLLM begin with: the same at its next start, another for another home or machine."""
+    place = f"{machine or platform.node()}:{socket.parent.resolve()}"
+    return f"outcrop-{hashlib.sha256(place.encode()).hexdigest()[:12]}-{socket.stem}-"
 
 
 def base_of(cards: Sequence[Card]) -> Card:
