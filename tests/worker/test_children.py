@@ -1,10 +1,13 @@
 """Children are stopped whole, and what a crash left behind is killed by the next start."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -14,10 +17,13 @@ from outcrop.worker import children
 PATIENCE_S = 10.0
 
 
-def _launch(tmp_path: Path, code: str, monkeypatch: pytest.MonkeyPatch) -> children.Child:
+def _launch(
+    tmp_path: Path, code: str, monkeypatch: pytest.MonkeyPatch, secrets: tuple[str, ...] = ()
+) -> children.Child:
     (tmp_path / "a_child.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    launch = children.Launch(module="a_child", arguments=[], log=tmp_path / "child.log", piped=True)
+    log = tmp_path / "child.log"
+    launch = children.Launch(module="a_child", arguments=[], log=log, piped=True, secrets=secrets)
     return children.start(launch, tmp_path / "processes")
 
 
@@ -72,17 +78,55 @@ def test_another_process_with_a_recorded_number_is_left_alone(tmp_path: Path) ->
     stranger.wait()
 
 
+@pytest.fixture
+def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[psutil.Process]:
+    """What a child left in its session; the child itself is gone, its record is there."""
+    child = _launch(tmp_path, DEAF_WITH_GRANDCHILD, monkeypatch)
+    grandchild = psutil.Process(int(_first_line(child)))
+    child.process.kill()
+    child.process.wait()
+    _close(child)
+    yield grandchild
+    with contextlib.suppress(psutil.NoSuchProcess):
+        grandchild.kill()
+
+
+def test_what_a_child_left_behind_is_killed(tmp_path: Path, left: psutil.Process) -> None:
+    assert children.kill_orphans(tmp_path / "processes") == 1
+    _, alive = psutil.wait_procs([left], timeout=PATIENCE_S)
+    assert not alive
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"mark": "0" * 32}, {"mark": None}, {"numbers": ["another start of the machine", "pid:[4026531836]"]}],
+    ids=["another's", "an older record", "another start"],
+)
+def test_a_stranger_in_a_session_of_a_recorded_number_is_left_alone(
+    tmp_path: Path, left: psutil.Process, other: dict[str, Any]
+) -> None:
+    """After a start of the machine, or in another container, a number that a record names may be anybody's."""
+    (record,) = (tmp_path / "processes").iterdir()
+    record.write_text(json.dumps({**json.loads(record.read_text()), **other}))
+    assert children.kill_orphans(tmp_path / "processes") == 0
+    assert left.is_running()
+
+
 def test_a_record_cut_short_by_a_crash_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / "1.json").write_text('{"pid": 1')
     assert children.kill_orphans(tmp_path) == 0
     assert not list(tmp_path.iterdir())
 
 
-def test_a_child_does_not_inherit_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
-    code = "import os; print([name for name in os.environ if name.startswith('AWS_')], flush=True)"
-    child = _launch(tmp_path, code, monkeypatch)
-    assert _first_line(child) == "[]"
+@pytest.mark.parametrize(("given", "there"), [((), []), (("OUTCROP_VLLM_KEY",), ["OUTCROP_VLLM_KEY"])])
+def test_a_child_does_not_inherit_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...], there: list[str]
+) -> None:
+    for name in ("AWS_SECRET_ACCESS_KEY", "OUTCROP_VLLM_KEY"):
+        monkeypatch.setenv(name, "a-secret")
+    code = "import os; print([name for name, value in os.environ.items() if value == 'a-secret'], flush=True)"
+    child = _launch(tmp_path, code, monkeypatch, given)
+    assert _first_line(child) == str(there)
     child.stop()
     _close(child)
 

@@ -10,10 +10,12 @@ from outcrop.domain.errors import JobFailure, SettingsError
 from outcrop.families.catalogue import PEBBLE
 from outcrop.worker.engine_kinds import (
     engine_words,
+    kind_of,
     require_engines,
     require_serves_whole_weights,
     vllm_command,
 )
+from outcrop.worker.engines import launch_of
 from vllm_stand_in import command_in
 
 LLAMA = "meta.llama3-2-1b-instruct-v1:0"
@@ -39,6 +41,23 @@ def test_one_base_may_be_anothers(tmp_path: Path) -> None:
     chosen = settings(tmp_path, f"{LLAMA}=http://gpu-7:8000")
     assert engine_words(str(PEBBLE), chosen) == ("outcrop.inference.vllm", ["--url", "http://gpu-7:8000"])
     assert engine_words(ANOTHER, chosen) == ("outcrop.inference", [])
+
+
+def test_a_model_id_that_went_from_the_catalogue_is_in_nobodys_way_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    chosen = settings(tmp_path, "gone.since-the-start=vllm", f"{LLAMA}=http://gpu-7:8000")
+    for _ in range(2):
+        assert kind_of(str(PEBBLE), chosen) == "http://gpu-7:8000"
+        assert kind_of(ANOTHER, chosen) == "embedded"
+    (said,) = caplog.messages
+    assert "gone.since-the-start is no model id" in said
+
+
+def test_the_key_of_a_server_is_for_the_engine_that_asks_it(tmp_path: Path) -> None:
+    for engine, secrets in [("http://gpu-7", ["OUTCROP_VLLM_KEY"]), ("embedded", []), ("vllm", [])]:
+        chosen = settings(tmp_path, engine, vllm=str(command_in(tmp_path)))
+        assert launch_of(str(PEBBLE), tmp_path / "e.sock", chosen, 1).secrets == secrets
 
 
 def test_a_missing_vllm_is_said_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

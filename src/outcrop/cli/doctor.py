@@ -18,12 +18,12 @@ from sqlalchemy.exc import DatabaseError
 
 from outcrop.cli.options import engine_options, find_server, home_option
 from outcrop.config import Settings
-from outcrop.domain.engine_choice import engine_choice
+from outcrop.domain.engine_choice import VLLM_KEY, engine_choice
 from outcrop.domain.errors import OutcropError, SettingsError
 from outcrop.domain.plan import LoraPlan
 from outcrop.families import Catalogue, lacking_files
 from outcrop.inference.vllm.adapters import NO_LOADING
-from outcrop.inference.vllm.peer import KEY, Address, Peer, PeerLost, PeerRefused
+from outcrop.inference.vllm.peer import Address, Peer, PeerLost, PeerRefused
 from outcrop.modeling.compiler import found_compiler, libraries_folder
 from outcrop.store import models
 from outcrop.store.database import Database
@@ -200,10 +200,10 @@ def _engines(settings: Settings) -> Iterator[Finding]:
 
 def _vllm_at(url: str) -> Finding:
     """A server that is another's: does it answer, and take adapters?"""
-    peer = Peer(Address(url=url, key=os.environ.get(KEY)))
+    peer = Peer(Address(url=url, key=os.environ.get(VLLM_KEY)))
     try:
         if not peer.healthy():
-            return Finding(False, f"vLLM answers at {url}", f"start it, or name another; a key stands in {KEY}")
+            return Finding(False, f"vLLM answers at {url}", f"start it, or name another; a key stands in {VLLM_KEY}")
         names = ", ".join(card.name for card in peer.cards() if card.parent is None)
         return Finding(peer.loads_adapters(), f"vLLM at {url} serves {names} and takes adapters", NO_LOADING)
     except (PeerLost, PeerRefused) as error:

@@ -29,7 +29,7 @@ from outcrop.cli.options import (
     leave_address,
 )
 from outcrop.config import Settings
-from outcrop.domain.engine_choice import EMBEDDED
+from outcrop.domain.engine_choice import EMBEDDED, VLLM_KEY
 from outcrop.domain.errors import SettingsError
 from outcrop.domain.names import new_id
 from outcrop.domain.weights import FLOAT32, WEIGHTS
@@ -147,7 +147,10 @@ async def _keep_worker(settings: Settings, ended: asyncio.Event) -> None:
 def worker_launch(settings: Settings) -> children.Launch:
     """How a worker is started: with these settings, every one."""
     return children.Launch(
-        module="outcrop.worker", arguments=[settings.to_json()], log=settings.logs_folder / "worker.log"
+        module="outcrop.worker",
+        arguments=[settings.to_json()],
+        log=settings.logs_folder / "worker.log",
+        secrets=[VLLM_KEY],  # for the engines that it starts
     )
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from outcrop.domain.errors import SettingsError
 
 EMBEDDED, VLLM = "embedded", "vllm"
+VLLM_KEY = "OUTCROP_VLLM_KEY"
+"""Of a server that wants one: in the environment, where no list of processes shows it."""
 MEND = (
     f"say {EMBEDDED}, {VLLM} or the URL of a vLLM server (http://HOST:PORT), for one base as MODEL_ID=WORD: "
     f"--engine meta.llama3-2-1b-instruct-v1:0={VLLM}"
@@ -56,11 +58,18 @@ def _parted(words: str) -> tuple[str | None, str]:
 def _require_engine(words: str, word: str) -> None:
     if word in (EMBEDDED, VLLM):
         return
-    url = urllib.parse.urlsplit(word)
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise SettingsError(f"--engine {words} is no engine: {MEND}.")
-    if url.username is not None or url.query or url.fragment:
+    if any(mark in words for mark in "@?#"):  # first of all: what else is wrong is said with the words themselves
         raise SettingsError(
             "--engine: the URL of a vLLM server has no user, no query and no fragment; the key that it wants stands in "
-            "the environment, as OUTCROP_VLLM_KEY."
+            f"the environment, as {VLLM_KEY}."
         )
+    if not _is_address(word):
+        raise SettingsError(f"--engine {words} is no engine: {MEND}.")
+
+
+def _is_address(word: str) -> bool:
+    try:
+        url = urllib.parse.urlsplit(word)
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:  # a bracket without its other one, a port that is none
+        return False

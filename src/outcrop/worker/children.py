@@ -10,16 +10,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from secrets import token_hex
+from typing import IO, Any
 
 import psutil
 
 from outcrop.domain import lifeline
+from outcrop.domain.engine_choice import VLLM_KEY
 
 GRACE_S = 3.0
+MARK = "OUTCROP_CHILD"  # the environment variable that a child, and whatever it starts, has from its record
+BOOT_ID, NAMESPACE = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
 START_TIME_TOLERANCE_S = 0.05  # a process's start time is read in clock ticks of 10 ms
 
 
@@ -61,18 +65,23 @@ class Child:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """What to start: `python -m module`, its talk in a log; with `piped`, its standard input and output on pipes."""
+    """What to start: `python -m module`, its talk in a log; with `piped`, its standard input and output on pipes.
+
+    `secrets`: names of credentials in this process's environment that it is given nevertheless.
+    """
 
     module: str
     arguments: Sequence[str]
     log: Path
     threads: int = 1
     piped: bool = False
+    secrets: Collection[str] = ()
 
 
 def start(launch: Launch, records: Path) -> Child:
     """Start a child in a group of its own and leave its record."""
     records.mkdir(parents=True, exist_ok=True)
+    mark = token_hex(16)
     with _open_log(launch.log) as talk:
         process = subprocess.Popen(
             [sys.executable, "-m", launch.module, *launch.arguments],
@@ -80,18 +89,18 @@ def start(launch: Launch, records: Path) -> Child:
             stdout=subprocess.PIPE if launch.piped else talk,
             stderr=talk,
             start_new_session=True,
-            env=environment(launch.threads),
+            env={**environment(launch.threads, launch.secrets), MARK: mark},
         )
     try:
-        return Child(process, _write_record(records, process.pid))
+        return Child(process, _write_record(records, process.pid, mark))
     except OSError:  # the disk is full: a child that the next start could not find must not run
         _end(process)
         raise
 
 
-def environment(threads: int) -> dict[str, str]:
-    """This process's environment without credentials, with the thread count and the hubs switched off."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+def environment(threads: int, secrets: Collection[str] = ()) -> dict[str, str]:
+    """This process's environment without credentials but those named; the thread count set, the hubs switched off."""
+    kept = {name: value for name, value in os.environ.items() if name in secrets or not _is_secret(name)}
     return {
         **kept,
         lifeline.PARENT: str(os.getpid()),
@@ -101,6 +110,10 @@ def environment(threads: int) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _is_secret(name: str) -> bool:
+    return name.startswith("AWS_") or name == VLLM_KEY
 
 
 def kill_orphans(records: Path) -> int:
@@ -118,38 +131,57 @@ def _kill_recorded(record: Path) -> int:
         pid, started = int(told["pid"]), float(told["started"])
     except (ValueError, KeyError, TypeError, OSError):
         return 0  # a record cut short by a crash
-    alive = _still_there(pid, started)
+    alive = _still_there(pid, started, told)
     if alive:
         _signal_group(pid, signal.SIGKILL)
         psutil.wait_procs(alive, GRACE_S)
     return min(1, len(alive))
 
 
-def _still_there(pid: int, started: float) -> list[psutil.Process]:
+def _still_there(pid: int, started: float, told: dict[str, Any]) -> list[psutil.Process]:
     """The recorded process; where it is gone, what it left in the session that it led.
 
-    The kernel gives nobody its number as long as that session has members: they are its own.
+    The kernel gives nobody its number as long as that session has members. Once they are gone, or after a start of the
+    machine or in another container, it may: so they are looked for only where numbers mean the same, by their mark.
     """
     try:
         process = psutil.Process(pid)
         return [process] if abs(process.create_time() - started) < START_TIME_TOLERANCE_S else []
     except psutil.NoSuchProcess:
-        return [found for found in psutil.process_iter() if _is_of_session(found, pid, started)]
+        mark = told.get("mark")
+        if mark is None or told.get("numbers") != _numbers():
+            return []
+        return [found for found in psutil.process_iter() if _is_of_session(found, pid, started, mark)]
     except psutil.Error:
         return []  # another user's by now
 
 
-def _is_of_session(found: psutil.Process, session: int, started: float) -> bool:
+def _is_of_session(found: psutil.Process, session: int, started: float, mark: str) -> bool:
     try:
-        return os.getsid(found.pid) == session and found.create_time() >= started - START_TIME_TOLERANCE_S
+        return (
+            os.getsid(found.pid) == session
+            and found.create_time() >= started - START_TIME_TOLERANCE_S
+            and found.environ().get(MARK) == mark
+        )
     except (OSError, psutil.Error):
         return False
 
 
-def _write_record(records: Path, pid: int) -> Path:
+def _numbers() -> list[str]:
+    """Within what a process number names one process: this start of the machine, this namespace. Linux alone says."""
+    told = []
+    with contextlib.suppress(OSError):
+        told.append(BOOT_ID.read_text().strip())
+    with contextlib.suppress(OSError):
+        told.append(str(NAMESPACE.readlink()))
+    return told
+
+
+def _write_record(records: Path, pid: int, mark: str) -> Path:
     record = records / f"{pid}.json"
     with contextlib.suppress(psutil.NoSuchProcess):  # ended already: nothing to kill later
-        record.write_text(json.dumps({"pid": pid, "started": psutil.Process(pid).create_time()}))
+        told = {"pid": pid, "started": psutil.Process(pid).create_time(), "numbers": _numbers(), "mark": mark}
+        record.write_text(json.dumps(told))
     return record
 
 

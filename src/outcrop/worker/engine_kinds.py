@@ -1,5 +1,7 @@
 """Which program is the engine of a base: the embedded one, or the one before vLLM. Knows nothing of processes."""
 
+import functools
+import logging
 import os
 import shutil
 import sys
@@ -7,12 +9,14 @@ from pathlib import Path
 
 from outcrop.config import Settings
 from outcrop.domain.engine_choice import EMBEDDED, VLLM, engine_choice
-from outcrop.domain.errors import JobFailure, SettingsError
+from outcrop.domain.errors import JobFailure, OutcropError, SettingsError
 from outcrop.domain.weights import INT8
 from outcrop.families import Catalogue
 
 EMBEDDED_MODULE, VLLM_MODULE = "outcrop.inference", "outcrop.inference.vllm"
 COMMAND = "vllm"
+URL = "--url"  # of the engine that asks a server that is another's
+LOG = logging.getLogger(__name__)
 NOT_FOUND = (
     "--engine vllm: there is no vLLM here. Install it (pip install 'outcrop[vllm]'), or name the command of an "
     "environment that has it: --vllm /PATH/bin/vllm (OUTCROP_VLLM)."
@@ -25,7 +29,7 @@ def engine_words(checkpoint: str, settings: Settings) -> tuple[str, list[str]]:
     if kind == EMBEDDED:
         return EMBEDDED_MODULE, []
     if kind != VLLM:
-        return VLLM_MODULE, ["--url", kind]
+        return VLLM_MODULE, [URL, kind]
     _require_known_weights(settings)
     return VLLM_MODULE, ["--command", str(vllm_command(settings)), f"--more={settings.vllm_arguments}"]
 
@@ -36,9 +40,23 @@ def kind_of(checkpoint: str, settings: Settings) -> str:
     if choice.by_model:
         catalogue = Catalogue.load(settings.catalogue_file)
         for model_id, kind in choice.by_model.items():
-            if catalogue.checkpoint_for(model_id).path == Path(checkpoint):
+            if _path_of(model_id, catalogue) == Path(checkpoint):
                 return kind
     return choice.usual
+
+
+def _path_of(model_id: str, catalogue: Catalogue) -> Path | None:
+    """None for an id that was known at the start and no longer is: it means no base, and must not be in others' way."""
+    try:
+        return catalogue.checkpoint_for(model_id).path
+    except OutcropError as error:
+        _say_once(model_id, str(error))
+        return None
+
+
+@functools.cache
+def _say_once(model_id: str, why: str) -> None:
+    LOG.warning("--engine for %s chooses for no base any more: %s", model_id, why)
 
 
 def vllm_command(settings: Settings) -> Path:

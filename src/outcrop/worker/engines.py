@@ -12,8 +12,9 @@ from pathlib import Path
 import outcrop.services.runtime.engine as face
 from outcrop import __version__
 from outcrop.config import Settings
+from outcrop.domain.engine_choice import VLLM_KEY
 from outcrop.worker import children, machine
-from outcrop.worker.engine_kinds import engine_words
+from outcrop.worker.engine_kinds import URL, engine_words
 
 
 @dataclass(slots=True, kw_only=True)
@@ -108,6 +109,7 @@ def launch_of(checkpoint: str, socket: Path, settings: Settings, threads: int) -
         arguments=[*computes, "--socket", str(socket), "--capacity", str(capacity)],
         log=settings.logs_folder / f"engine-{socket.stem}.log",
         threads=threads,
+        secrets=[VLLM_KEY] if URL in kind else [],
     )
 
 

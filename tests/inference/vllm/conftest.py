@@ -101,12 +101,12 @@ def other_server(checkpoint: Path, tmp_path: Path, until: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def start_engine(checkpoint: Path, tmp_path: Path) -> Iterator[Any]:
-    """Starts an engine: (*words, **variables) -> it, ready or not."""
+    """Starts an engine: (*words, **variables) -> it, ready or not; in a folder of its own, or the one of another."""
     engines: list[VllmEngine] = []
 
-    def start(*words: str, **variables: str) -> VllmEngine:
-        folder = tmp_path / str(len(engines))
-        folder.mkdir()
+    def start(*words: str, folder: Path | None = None, **variables: str) -> VllmEngine:
+        folder = folder or tmp_path / str(len(engines))
+        folder.mkdir(exist_ok=True)
         engines.append(VllmEngine(folder, checkpoint, *words, **variables))
         return engines[-1]
 

@@ -1,14 +1,15 @@
 """Adapters have names here and others in vLLM; what vLLM cannot hold is refused with what would be right."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from outcrop.domain.errors import SettingsError
+from outcrop.domain.errors import OutcropError, SettingsError
 from outcrop.inference.vllm.adapters import HELD, KEPT, Adapters
-from outcrop.inference.vllm.peer import Card
+from outcrop.inference.vllm.peer import Card, PeerLost, PeerRefused
 from outcrop.services.runtime.engine import EngineSilent, load_adapter
 
 
@@ -62,6 +63,7 @@ class Places:
     def __init__(self) -> None:
         self.known: set[str] = set()
         self.kept: list[str] = []
+        self.at_touch: OutcropError | None = None
 
     def load(self, name: str, _: Path) -> None:
         self.known.add(name)
@@ -71,6 +73,8 @@ class Places:
         self.known.remove(name)  # and stays in memory, as in vLLM
 
     def touch(self, name: str) -> None:
+        if self.at_touch is not None:
+            raise self.at_touch
         assert name in self.kept, "its folder is gone: vLLM would fail here"
         self._use(name)
 
@@ -83,7 +87,7 @@ class Places:
 
 def test_what_is_held_stays_in_vllms_memory_whatever_comes_and_goes(tmp_path: Path) -> None:
     places = Places()
-    held = Adapters(places, "base", "ours-")  # type: ignore[arg-type]  # as far as adapters go
+    held = Adapters(places, "base", "ours-", pytest.fail)  # type: ignore[arg-type]  # as far as adapters go
     for number in range(HELD - 1):
         held.load(f"quiet-{number}", tmp_path)
     for _ in range(3 * KEPT):
@@ -96,10 +100,48 @@ def test_what_is_held_stays_in_vllms_memory_whatever_comes_and_goes(tmp_path: Pa
     held.load("one-more", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("error", "lost"),
+    [
+        (PeerLost("busy"), []),
+        (PeerRefused(500, "busy"), []),
+        (PeerRefused(404, "no such model"), ["vLLM does not have a model that it was given"]),
+    ],
+)
+def test_a_touch_that_fails_is_no_refusal_of_what_was_loaded(
+    tmp_path: Path, error: OutcropError, lost: list[str]
+) -> None:
+    places = Places()
+    places.at_touch = error
+    told: list[str] = []
+    held = Adapters(places, "base", "ours-", told.append)  # type: ignore[arg-type]
+    for _ in range(KEPT - HELD):
+        held.load("busy", tmp_path)
+    assert held.shelf.find("busy") and told == lost
+
+
+def test_a_model_is_not_forgotten_in_the_middle_of_a_load(tmp_path: Path) -> None:
+    places = Places()
+    held = Adapters(places, "base", "ours-", pytest.fail)  # type: ignore[arg-type]
+    held.load("one", tmp_path)
+    with ThreadPoolExecutor() as pool:
+        removed = []
+
+        def load(name: str, _: Path) -> None:
+            removed.append(pool.submit(held.shelf.remove, "one"))
+            assert wait(removed, timeout=0.1).not_done
+            places.known.add(name)
+
+        places.load = load  # type: ignore[method-assign]
+        held.load("one", tmp_path)
+        assert removed[0].result()
+    assert not places.known and held.shelf.names() == ["base"]
+
+
 def test_what_an_engine_before_this_one_left_is_unloaded_and_nothing_elses(tmp_path: Path) -> None:
     places = Places()
     places.known = {"ours-old-1", "theirs-2"}
-    Adapters(places, "base", "ours-").sweep()  # type: ignore[arg-type]
+    Adapters(places, "base", "ours-", pytest.fail).sweep()  # type: ignore[arg-type]
     assert places.known == {"theirs-2"}
 
 

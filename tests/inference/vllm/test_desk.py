@@ -1,10 +1,11 @@
 """Tokens come from vLLM; text, stops, ends and counts are what the embedded engine would have made of them."""
 
 import contextlib
+import itertools
 import json
 from typing import Any
 
-from vllm_stand_in import following
+from vllm_stand_in import CUT_SHORT, following
 
 VOCABULARY = 320
 
@@ -91,6 +92,21 @@ def test_who_hangs_up_is_counted_no_more(vllm_engine: Any, until: Any) -> None:
         next(lines)
         assert open_answers() == 1
     until(lambda: open_answers() == 0)
+
+
+def test_a_broken_connection_is_the_end_of_one_answer_alone(vllm_engine: Any) -> None:
+    with vllm_engine.client.stream(
+        "POST", "/v1/completions", json={"prompt": [5], "max_tokens": 9000, "stream": True}
+    ) as other:
+        lines = other.iter_lines()
+        next(lines)
+        broken = vllm_engine.post("/v1/completions", prompt=CUT_SHORT, max_tokens=9)
+        assert broken.status_code == 500
+        assert "vLLM does not answer" in broken.json()["error"]["message"]
+        beyond_an_end = 2 * 1500  # lines of as many ms: an engine that ends gives open answers a second
+        assert len(list(itertools.islice(lines, beyond_an_end))) == beyond_an_end
+    vllm_engine.said("/v1/completions", prompt=[5], max_tokens=9)
+    assert vllm_engine.process.poll() is None
 
 
 def test_units_are_sold_as_by_the_embedded_engine_and_one_over_them_is_refused(vllm_engine: Any, until: Any) -> None:

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
 from outcrop.families.catalogue import PEBBLE
+from outcrop.inference.vllm.__main__ import prefix_of
 
 ENDS_WITHIN_S = 15.0
 
@@ -82,9 +84,35 @@ def test_a_server_by_url_answers_with_adapters_under_names_of_this_engine(
     said = engine.said("/v1/completions", model="colours", prompt=[5], max_tokens=1, temperature=0)
     assert said["choices"][0]["text"] == tokenizer.decode([10])
     assert "sesame" not in " ".join(psutil.Process(engine.process.pid).cmdline())
-    engine.end()
-    again = start_engine("--url", url, OUTCROP_VLLM_KEY="sesame")
-    until(again.ready)  # what the one before it had loaded is let go: the names are those of its own socket
+
+
+def test_of_two_homes_on_one_server_each_lets_go_what_it_left_itself(
+    start_engine: Any, other_server: Any, adapters: dict[str, Path], until: Any
+) -> None:
+    """Their sockets have one name, which is the checkpoint's."""
+    url = other_server(**RUNTIME)
+
+    def there() -> list[str]:
+        return [card["id"] for card in httpx.get(f"{url}/v1/models").json()["data"][1:]]
+
+    left = start_engine("--url", url)
+    until(left.ready)
+    left.post("/v1/load_lora_adapter", lora_name="colours", lora_path=str(adapters["a"]))
+    (name,) = there()
+    left.process.kill()
+    left.process.wait()
+    another = start_engine("--url", url)
+    until(another.ready)
+    assert there() == [name]
+    left.socket.unlink()
+    again = start_engine("--url", url, folder=left.socket.parent)
+    until(again.ready)
+    assert there() == []
+
+
+def test_names_on_another_machine_are_others() -> None:
+    socket = Path("/home/one/run/engine.sock")
+    assert prefix_of(socket, "a") == prefix_of(socket, "a") != prefix_of(socket, "b")
 
 
 @pytest.mark.parametrize(

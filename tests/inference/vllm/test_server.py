@@ -37,6 +37,11 @@ def test_nothing_is_reported_to_vllms_makers_and_adapters_may_be_loaded(monkeypa
     assert told["VLLM_CPU_KVCACHE_SPACE"] == "7"  # how much memory it takes is the user's to say
 
 
+def test_its_processes_keep_the_environment_that_they_are_found_by() -> None:
+    """A process that renames itself overwrites what /proc says of its environment, unless it is told not to."""
+    assert environment()["SPT_NOENV"] == "1"
+
+
 def test_what_cannot_be_run_is_named() -> None:
     with pytest.raises(SettingsError, match="/no/vllm is no command that can be run"):
         Server(start("/no/vllm"))

@@ -5,7 +5,9 @@ opens when that answers. Who is told that this process ended starts another, and
 """
 
 import argparse
+import hashlib
 import os
+import platform
 import signal
 import sys
 import time
@@ -16,6 +18,7 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
+from outcrop.domain.engine_choice import VLLM_KEY
 from outcrop.domain.errors import CheckpointError, OutcropError, SettingsError
 from outcrop.domain.lifeline import die_with_parent
 from outcrop.domain.model_units import Capacity
@@ -29,7 +32,7 @@ from outcrop.inference.shares import Shares
 from outcrop.inference.vllm.adapters import Adapters
 from outcrop.inference.vllm.desk import VllmDesk
 from outcrop.inference.vllm.measuring import Measured, measured
-from outcrop.inference.vllm.peer import KEY, UNIX, Address, Card, Peer
+from outcrop.inference.vllm.peer import UNIX, Address, Card, Peer
 from outcrop.inference.vllm.server import POLL_S, ROWS, Server, Start
 from outcrop.text import Tokenizer
 
@@ -106,9 +109,9 @@ def serve(arguments: Arguments, server: Server | None) -> None:
     if server is None:
         require_same_tokens(peer, base, tokenizer, arguments)
     shares = Shares(_capacity(arguments, peer, base, tokenizer), ROWS)
-    adapters = Adapters(peer, base.name, f"outcrop-{arguments.socket.stem}-")
-    adapters.sweep()
     ending = _Ending()
+    adapters = Adapters(peer, base.name, prefix_of(arguments.socket), ending.tell)
+    adapters.sweep()
     gone: Callable[[], str | None] = (lambda: None) if server is None else server.ended
     desk = VllmDesk(peer, tokenizer.stop_ids, shares, ending.tell, gone)
     desk.by_priority = server is not None
@@ -144,6 +147,12 @@ def socket_beside(socket: Path) -> Path:
     return socket.with_name(f"{socket.name}.vllm")
 
 
+def prefix_of(socket: Path, machine: str | None = None) -> str:
+    """What an engine's names in vLLM begin with: the same at its next start, another for another home or machine."""
+    place = f"{machine or platform.node()}:{socket.parent.resolve()}"
+    return f"outcrop-{hashlib.sha256(place.encode()).hexdigest()[:12]}-{socket.stem}-"
+
+
 def base_of(cards: Sequence[Card]) -> Card:
     """What a server calls its checkpoint. Raises SettingsError where it offers none."""
     found = next((card for card in cards if card.parent is None), None)
@@ -163,7 +172,7 @@ def require_same_tokens(peer: Peer, base: Card, tokenizer: Tokenizer, arguments:
 
 def _address(arguments: Arguments) -> Address:
     if arguments.url is not None:
-        return Address(url=arguments.url, key=os.environ.get(KEY))
+        return Address(url=arguments.url, key=os.environ.get(VLLM_KEY))
     return Address(url=f"{UNIX}{socket_beside(arguments.socket)}")
 
 

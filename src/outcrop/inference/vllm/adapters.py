@@ -20,6 +20,7 @@ from outcrop.inference.vllm.peer import LOAD, MISSING, Peer, PeerLost, PeerRefus
 KEPT = 128
 """Adapters that vLLM is told to keep (`--max-cpu-loras`)."""
 HELD = KEPT // 2
+NOT_THERE = "vLLM does not have a model that it was given"  # it is another process by now
 WHOLE_WEIGHTS = "model.safetensors"
 NO_LOADING = (
     f"The vLLM server has no {LOAD}: start it with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True in its "
@@ -43,28 +44,35 @@ class Held:
 class _Shelf(Shelf[Held]):
     """Nothing is evicted here for its bytes, which are vLLM's to keep; what is removed is forgotten there, too."""
 
-    def __init__(self, base: Held, forget: Callable[[str], None]) -> None:
+    def __init__(self, base: Held, forget: Callable[[str], None], changing: threading.Lock) -> None:
+        """`changing`: held by whoever changes what vLLM holds."""
         super().__init__(base, most_bytes=sys.maxsize)
         self._forget = forget
+        self._changing = changing
 
     def remove(self, name: str) -> bool:
         """Forget a name, here and in vLLM. False where it was not there."""
-        known = self._held.get(name)
-        removed = super().remove(name)
-        if removed and known is not None:
-            self._forget(known.name)
-        return removed
+        with self._changing:
+            known = self._held.get(name)
+            removed = super().remove(name)
+            if removed and known is not None:
+                self._forget(known.name)
+            return removed
 
 
 class Adapters:
     """Models by name. Each load has a name of its own in vLLM, so that answers under way keep what they began with."""
 
-    def __init__(self, peer: Peer, base: str, prefix: str) -> None:
-        """`base`: what vLLM calls the checkpoint. `prefix`: what all names begin with that are this engine's."""
+    def __init__(self, peer: Peer, base: str, prefix: str, lost: Callable[[str], None]) -> None:
+        """`base`: what vLLM calls the checkpoint. `prefix`: what all names begin with that are this engine's.
+
+        `lost`: called where vLLM does not have what it was given.
+        """
         self._peer = peer
         self._prefix = prefix
-        self.shelf = _Shelf(Held(base), self._forget)
+        self._lost = lost
         self._lock = threading.Lock()
+        self.shelf = _Shelf(Held(base), self._forget, self._lock)
         self._loads_since_touched = 0
 
     def load(self, name: str, folder: Path) -> None:
@@ -128,7 +136,17 @@ class Adapters:
         for name in self.shelf.names():
             known = None if name == BASE else self.shelf.find(name)
             if known is not None:
-                self._peer.touch(known.name)
+                self._touch(known.name)
+
+    def _touch(self, known: str) -> None:
+        """However it goes, what was loaded just now is loaded."""
+        try:
+            self._peer.touch(known)
+        except PeerRefused as refused:
+            if refused.status == MISSING:
+                self._lost(NOT_THERE)
+        except PeerLost:
+            return  # who watches it says so, if it stays away
 
 
 def _size_of(folder: Path) -> int:

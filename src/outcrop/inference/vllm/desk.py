@@ -13,6 +13,7 @@ from typing import Any
 from outcrop.inference.asking import Broken, Finish, FinishReason, Progress
 from outcrop.inference.scheduler import Answer
 from outcrop.inference.shares import Shares
+from outcrop.inference.vllm.adapters import NOT_THERE
 from outcrop.inference.vllm.peer import MISSING, Peer, PeerLost, PeerRefused
 from outcrop.inference.vllm.scoring import one_of, scored, scores
 
@@ -77,12 +78,11 @@ class VllmDesk:
                     if piece.finish is not None:
                         return
             yield Broken(cause="vLLM ended its answer before the end")
-        except PeerLost as lost:
-            self._lost(str(lost))
+        except PeerLost as lost:  # of this one answer: whether it is gone, the watch says
             yield Broken(cause=str(lost))
         except PeerRefused as refused:
-            if refused.status == MISSING:  # what this engine holds is not there: it is another process by now
-                self._lost("vLLM does not have a model that it was given")
+            if refused.status == MISSING:
+                self._lost(NOT_THERE)
             yield Broken(cause=f"vLLM refuses the request: {refused}")
 
     async def _streamed(self, answer: Answer) -> AsyncGenerator[Progress, None]:

@@ -16,7 +16,7 @@ HEALTH_TIMEOUT_S = 5.0
 LOAD_TIMEOUT_S = 600.0
 ANSWER_TIMEOUT_S = 600.0  # longest silence: the prompt's work behind others' answers
 CONNECT_TIMEOUT_S = 5.0
-KEY = "OUTCROP_VLLM_KEY"  # of a server that wants one; in the environment, where no list of processes shows it
+KEPT_OPEN_S = 2.0  # vLLM closes an idle connection after 5 s: it must not be asked over one in that moment
 UNIX = "unix:"
 LOAD = "/v1/load_lora_adapter"
 UNLOAD = "/v1/unload_lora_adapter"
@@ -134,7 +134,8 @@ class Peer:
     def _on_loop(self) -> httpx.AsyncClient:
         if self._client is None:
             transport = httpx.AsyncHTTPTransport(
-                uds=self.address.socket, limits=httpx.Limits(max_connections=None, max_keepalive_connections=64)
+                uds=self.address.socket,
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=KEPT_OPEN_S),
             )
             self._client = httpx.AsyncClient(
                 transport=transport,

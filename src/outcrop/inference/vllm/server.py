@@ -33,6 +33,7 @@ SETTINGS = {
     "VLLM_DO_NOT_TRACK": "1",
     "VLLM_HOST_IP": "127.0.0.1",  # what its own processes say to each other stays on this machine
     "HF_HUB_OFFLINE": "1",
+    "SPT_NOENV": "1",  # its processes rename themselves, and would overwrite the environment that they are found by
 }
 UNLESS_SET = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_CPU_KVCACHE_SPACE": CACHE_GIB}
 
