@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 InProcess = Any
 Make = Callable[..., InProcess]
 FLOOD, NEIGHBOUR = "bought-by-a-flood", "bought-by-a-neighbour"
-FLOODERS = 64
+FLOODERS = 32  # as many as wait
 BODY = json.dumps({"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}).encode()
 SAID = {
     "output": {"message": {"role": "assistant", "content": [{"text": "Hello"}]}},
