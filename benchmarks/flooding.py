@@ -1,9 +1,11 @@
-"""Questions without mercy, as cheap as Python can ask them: signed once a minute, sent as bytes over open connections.
+"""Questions without mercy, as cheap as Python can ask them: sent as bytes over open connections.
 
 What a flood from the same machine takes of the processors is taken from the server that is measured: this process goes
 behind all others of its session, and parses of an answer no more than its length and its error.
 
-    python benchmarks/flooding.py HOME MODEL BODIES GAP_S     until standard input ends; prints what became of each
+Each is signed anew, as no two begin alike: SERIAL in a body becomes a number, from FIRST on.
+
+    python benchmarks/flooding.py HOME MODEL BODIES GAP_S FIRST     until standard input ends; prints what came of it
 """
 
 import json
@@ -14,7 +16,7 @@ import sys
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -27,7 +29,7 @@ from outcrop.cli.options import environment
 REGION = "us-east-1"
 CONNECTIONS = 64
 LAST = 19  # the nice value of who goes behind everybody
-SIGNED_FOR_S = 60.0  # a signature lives for five minutes
+SERIAL = "SERIAL"  # in a body: a number of six digits, another one each time
 UNSENT, ANSWERED, BROKEN = "unsent", "answered", "broken off"
 HEAD_END, LENGTH, ERROR = b"\r\n\r\n", b"content-length", b"x-amzn-errortype"
 PIECE_BYTES = 65_536
@@ -56,13 +58,12 @@ class Connection:
 class Flood:
     """Sends at a fixed pace over a fixed number of connections; who finds none free is not sent."""
 
-    def __init__(self, home: Path, model: str, bodies: list[bytes]) -> None:
+    def __init__(self, home: Path, model: str, bodies: list[str], first: int) -> None:
         self._variables = environment(home)
         self._url = f"{self._variables['AWS_ENDPOINT_URL']}/model/{quote(model, safe='')}/converse"
-        self._bodies = bodies
+        self._bodies, self._serials = cycle(bodies), count(first)
         self._selector = selectors.DefaultSelector()
         self._free = deque(self._connected() for _ in range(CONNECTIONS))
-        self._signed_at = float("-inf")
         self.outcomes: Counter[str] = Counter()
 
     def run(self, gap_s: float) -> None:
@@ -82,11 +83,9 @@ class Flood:
         if not self._free:
             self.outcomes[UNSENT] += 1
             return
-        if time.monotonic() - self._signed_at > SIGNED_FOR_S:
-            self._signed = cycle([self._sign(body) for body in self._bodies])
-            self._signed_at = time.monotonic()
+        body = next(self._bodies).replace(SERIAL, f"{next(self._serials):06d}")
         connection = self._free.popleft()  # the longest free: none is idle for so long that the server closes it
-        connection.socket.sendall(next(self._signed))
+        connection.socket.sendall(self._sign(body.encode()))
         self._selector.register(connection.socket, selectors.EVENT_READ, connection)
 
     def _hear(self, connection: Connection) -> None:
@@ -116,11 +115,12 @@ class Flood:
 
 
 def main() -> None:
-    home, model, bodies, gap_s = sys.argv[1:]
+    home, model, bodies, gap_s, first = sys.argv[1:]
     os.nice(LAST)
-    flood = Flood(Path(home), model, [json.dumps(body).encode() for body in json.loads(bodies)])
+    flood = Flood(Path(home), model, [json.dumps(body) for body in json.loads(bodies)], int(first))
+    began = time.monotonic()
     flood.run(float(gap_s))
-    print(json.dumps(flood.outcomes))
+    print(json.dumps({"seconds": time.monotonic() - began, "outcomes": flood.outcomes}))
 
 
 if __name__ == "__main__":

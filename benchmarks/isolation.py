@@ -2,9 +2,11 @@
 
 A real `outcrop serve`, two provisioned custom models of one base. The neighbour asks one question after the other over
 boto3 at half of what it bought; the flooder, a process of its own behind all others (`flooding.py`), sends ten times
-what it bought, whatever is refused. Each round the same questions are asked in four companies: quiet, beside the flood
-(once it has spent what its bucket had saved: that was bought, too), beside the flood and a training job, beside the
-training job. Answers are greedy and must be the same in all. What each process took of the processors is told.
+what it bought, whatever is refused. No two questions begin alike: a prompt whose keys are kept would cost nothing. Each
+round there are four companies: quiet, beside the flood (once it has spent what its bucket had saved: that was bought,
+too), beside the flood and a training job, beside the training job. Answers are greedy: some of each company's are asked
+for again in the end, and must be the same. What each process took of the processors is told, and how many times what
+it bought the flood offered, sent, and had no connection left for.
 
     python benchmarks/isolation.py [--quick] [--results FILE]
 
@@ -24,10 +26,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import psutil
+from flooding import SERIAL, UNSENT
 from running import Running, await_that, job_of, machine, prepare, start_job, taught
 
 FLOOD_UNITS, NEIGHBOUR_UNITS = 2, 4
@@ -36,6 +40,8 @@ NEIGHBOUR_PART = 0.5  # of what it bought
 SPENT_PART = 0.05  # of the flood's saved minute, when it counts as spent
 PROMPT_WORDS, ANSWER_TOKENS = 40, 64
 QUESTIONS = 8
+SERIALS = count()  # of the neighbour's questions
+FLOODS_SERIALS = 100_000  # more than one flood sends
 TRAINING_ROWS, TRAINING_EPOCHS = 20_000, 5  # longer than any round
 QUIET, FLOOD, BOTH, TRAINING = "quiet", "flood", "flood and training", "training"
 COMPANIES = (QUIET, FLOOD, BOTH, TRAINING)
@@ -92,7 +98,7 @@ def measure(running: Running, options: argparse.Namespace) -> dict[str, Any]:
     for number in range(options.rounds):
         job = f"training-{number}"
         listen(QUIET)
-        flood = Flood(running, flooded, gap_s["flood"])
+        flood = Flood(running, flooded, gap_s["flood"], number * FLOODS_SERIALS)
         await_that(lambda: standing(running, flooded)["partLeft"] < SPENT_PART, "a flood that has spent its bucket")
         listen(FLOOD)
         start_job(running, role, job, TRAINING_ROWS, TRAINING_EPOCHS)
@@ -105,7 +111,7 @@ def measure(running: Running, options: argparse.Namespace) -> dict[str, Any]:
         if not still_trains:
             raise SystemExit("the training job ended before the round did: give it more rows")
         say(f"round {number}: {floods[-1]}")
-    require_same_answers(heard)
+    require_same_answers(running, neighbour, heard)
     found = result(running, heard, floods)
     return {**found, "processor_s": {company: rounded(took[company]) for company in COMPANIES}, **ratios(heard)}
 
@@ -175,7 +181,7 @@ def provision(running: Running, model: str, units: int) -> str:
 
 def pace(running: Running, model: str) -> dict[str, float]:
     """Seconds between questions: the flooder's for ten times its units, the neighbour's for half of its own."""
-    usage = converse(running.client("bedrock-runtime"), model, 0)["usage"]
+    usage = converse(running.client("bedrock-runtime"), model, next(SERIALS))["usage"]
     engine = running.throughput()["engines"][0]
     inputs, outputs = engine["inputTokensPerSecond"], engine["outputTokensPerSecond"]
     work_s = usage["inputTokens"] / inputs + usage["outputTokens"] / outputs
@@ -189,10 +195,9 @@ def pace(running: Running, model: str) -> dict[str, float]:
 def ask(running: Running, model: str, gap_s: float, seconds: float) -> list[Answered]:
     """One question after the other, none sooner than a gap after the one before."""
     runtime, answered = running.client("bedrock-runtime"), []
-    ends, number = time.monotonic() + seconds, 0
+    ends = time.monotonic() + seconds
     while (began := time.monotonic()) < ends:
-        answered.append(streamed(runtime, model, number % QUESTIONS))
-        number += 1
+        answered.append(streamed(runtime, model, next(SERIALS)))
         time.sleep(max(0.0, began + gap_s - time.monotonic()))
     return answered
 
@@ -212,13 +217,13 @@ def converse(runtime: Any, model: str, question: int) -> Any:
 
 
 def request(model: str, question: int) -> dict[str, Any]:
-    return {"modelId": model, **question_of(question)}
+    return {"modelId": model, **question_of(question % QUESTIONS, f"{question:06d}")}
 
 
-def question_of(number: int) -> dict[str, Any]:
+def question_of(number: int, serial: str) -> dict[str, Any]:
     words = " ".join(f"thing {number}" for number in range(number, number + PROMPT_WORDS // 2))
     return {
-        "messages": [{"role": "user", "content": [{"text": f"Tell of {words}."}]}],
+        "messages": [{"role": "user", "content": [{"text": f"{serial}: tell of {words}."}]}],
         "inferenceConfig": {"temperature": 0, "maxTokens": ANSWER_TOKENS},
     }
 
@@ -226,16 +231,23 @@ def question_of(number: int) -> dict[str, Any]:
 class Flood:
     """Questions without mercy, from a process of its own."""
 
-    def __init__(self, running: Running, model: str, gap_s: float) -> None:
-        bodies = [question_of(number) for number in range(QUESTIONS)]
-        words = [str(Path(__file__).with_name("flooding.py")), str(running.home), model, json.dumps(bodies), str(gap_s)]
+    def __init__(self, running: Running, model: str, gap_s: float, first: int) -> None:
+        bodies = json.dumps([question_of(number, SERIAL) for number in range(QUESTIONS)])
+        program = str(Path(__file__).with_name("flooding.py"))
+        words = [program, str(running.home), model, bodies, str(gap_s), str(first)]
+        self._gap_s = gap_s
         self._process = subprocess.Popen([sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def end(self) -> dict[str, Any]:
         """Stop it; what became of its questions."""
         told, _ = self._process.communicate(b"")
         found: dict[str, Any] = json.loads(told)
-        return found
+        return {**found, "times_bought": self._times_bought(found["seconds"], found["outcomes"])}
+
+    def _times_bought(self, seconds: float, outcomes: Mapping[str, int]) -> dict[str, float]:
+        offered, unsent = sum(outcomes.values()), outcomes.get(UNSENT, 0)
+        counts = {"offered": offered, "sent": offered - unsent, "unsent": unsent}
+        return {name: round(FLOOD_TIMES * number * self._gap_s / seconds, 2) for name, number in counts.items()}
 
 
 def trains(running: Running, name: str) -> bool:
@@ -249,10 +261,11 @@ def standing(running: Running, arn: str) -> dict[str, Any]:
     return found
 
 
-def require_same_answers(heard: Mapping[str, list[Answered]]) -> None:
-    """Ends this program where company changed an answer."""
-    texts = {one.question: one.text for one in heard[QUIET]}
-    if any(texts.get(one.question, one.text) != one.text for answered in heard.values() for one in answered):
+def require_same_answers(running: Running, neighbour: str, heard: Mapping[str, list[Answered]]) -> None:
+    """Ends this program where company changed an answer, as far as the last of each company tell."""
+    runtime = running.client("bedrock-runtime")
+    last = [one for answered in heard.values() for one in answered[-QUESTIONS:]]
+    if any(streamed(runtime, neighbour, one.question).text != one.text for one in last):
         raise SystemExit("an answer was another one in company")
 
 

@@ -8,6 +8,7 @@ import argparse
 import json
 import platform
 import resource
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str]) -> None:
         for name, folder in folders.items():
             spent[name].append(round(lab_cpu_s(folder, SMALL if options.small else FULL), 1))
             TALK.print(f"{name}: {spent[name][-1]} CPU-s")
-    result = _result(folders, spent)
+    result = _result(arguments, folders, spent)
     if options.results:
         options.results.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(result))
@@ -64,10 +65,10 @@ def _children_cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _result(folders: dict[str, Path], spent: dict[str, list[float]]) -> dict[str, Any]:
+def _result(arguments: Sequence[str], folders: dict[str, Path], spent: dict[str, list[float]]) -> dict[str, Any]:
     return {
         "date": time.strftime("%Y-%m-%d"),
-        "command": "python recipes/pebble_pace.py",
+        "command": shlex.join(["python", "recipes/pebble_pace.py", *arguments]),
         "machine": f"{machine()}, Python {platform.python_version()}",
         "digests": {name: digest_of(folder) for name, folder in folders.items()},
         "cpu_s": spent,

@@ -17,7 +17,7 @@ from typing import Any
 
 from outcrop.families.catalogue import CARD, PEBBLE
 from pebble.identity import identity
-from pebble.shipping import FILES, command_of, extended_card, objection
+from pebble.shipping import FILES, command_of, extended_card, objection, objection_to_sweep
 
 ROOT = Path(__file__).parents[1]
 RECIPES_CARD = ROOT / "recipes/pebble" / CARD
@@ -27,25 +27,36 @@ RESULTS = ROOT / "benchmarks/results"
 def main(arguments: Sequence[str]) -> None:
     options = _options(arguments)
     gates = json.loads(options.gates.read_text(encoding="utf-8"))
-    if said := objection(gates, identity(options.folder)):
+    examined = identity(options.folder)
+    if said := objection(gates, examined) or _objection_to_sweep(options.rates, examined):
         sys.exit(said)
-    curves = [] if options.rates is None else sorted(options.rates.parent.glob(f"{options.rates.stem}-*.svg"))
+    curves = _curves(options.rates)
+    made = (options.folder / "README.md").read_text(encoding="utf-8")
+    card = extended_card(made, gates, sorted(curves))  # all texts before the first file is copied
+    run = None if options.log is None else json.dumps(_run(options.log, made), indent=1) + "\n"
     for name in FILES:
         _copy(options.folder / name, options.into / name)
-    for curve in curves:
-        _copy(curve, options.into / f"rates{curve.stem.removeprefix(options.rates.stem)}.svg")
-    card = (options.folder / "README.md").read_text(encoding="utf-8")
-    (options.into / "README.md").write_text(extended_card(card, gates, _names(options.into)), encoding="utf-8")
-    if options.log is not None:
-        run = _run(options.log, card)
-        options.results.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+    for stale in {*options.into.glob("rates-*.svg")} - {options.into / name for name in curves}:
+        stale.unlink()
+    for name, curve in curves.items():
+        _copy(curve, options.into / name)
+    (options.into / "README.md").write_text(card, encoding="utf-8")
+    if run is not None:
+        options.results.write_text(run, encoding="utf-8")
     if options.into == PEBBLE:
         _copy(options.folder / CARD, RECIPES_CARD)
     print(f"{options.into} is now the pebble of {options.gates.name}")
 
 
-def _names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.glob("rates-*.svg"))
+def _objection_to_sweep(rates: Path | None, examined: dict[str, Any]) -> str | None:
+    return None if rates is None else objection_to_sweep(json.loads(rates.read_text(encoding="utf-8")), examined)
+
+
+def _curves(rates: Path | None) -> dict[str, Path]:
+    """Those that lie beside a sweep's result, by their names in the package."""
+    if rates is None:
+        return {}
+    return {f"rates{one.stem.removeprefix(rates.stem)}.svg": one for one in rates.parent.glob(f"{rates.stem}-*.svg")}
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -27,6 +27,11 @@ def objection(gates: Mapping[str, Any], examined: Mapping[str, Any]) -> str | No
     return f"Not passed: {'; '.join(failed)}." if failed else None
 
 
+def objection_to_sweep(sweep: Mapping[str, Any], examined: Mapping[str, Any]) -> str | None:
+    """Why a sweep's curves say nothing of the pebble that `examined` names; None where they do."""
+    return None if sweep.get("digest") == examined["digest"] else "The sweep was of other files than those to ship."
+
+
 def extended_card(card: str, gates: Mapping[str, Any], curves: Sequence[str]) -> str:
     """The model card with what the pebble was shown to learn, and at which rates, before its limits."""
     before, limits, after = card.partition(BEFORE)

@@ -152,3 +152,25 @@ def test_a_damaged_card_is_named(tmp_path, content):
     (folder / "outcrop.json").write_text(content, encoding="latin-1")
     with pytest.raises(CheckpointError, match=r"outcrop\.json"):
         checkpoint(folder).applied(NOVA, check_hyperparameters(NOVA, FINE_TUNING, {}))
+
+
+def test_files_are_read_again_only_when_they_were_written_anew(tmp_path, monkeypatch):
+    file, folder = tmp_path / "models.toml", checkpoint_folder(tmp_path / "own")
+    Catalogue.load(file).map("own.model", folder)
+    assert Catalogue.load(file).find_model("own.model").context_tokens == 4096
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", None)  # whoever reads fails
+        assert Catalogue.load(file).find_model("own.model").context_tokens == 4096
+    (folder / "config.json").write_text('{"max_position_embeddings": 16384}')
+    assert Catalogue.load(file).find_model("own.model").context_tokens == 16384
+    Catalogue.load(file).map("own.other", folder)
+    assert Catalogue.load(file).find_model("own.other").context_tokens == 16384
+
+
+def test_a_model_is_found_without_a_look_at_the_others(tmp_path, monkeypatch):
+    file = tmp_path / "models.toml"
+    file.write_text("".join(["[models]\n", *(f'"own.n{n}" = "{tmp_path}/{n}"\n' for n in range(9))]))
+    catalogue = Catalogue.load(file)
+    monkeypatch.setattr(Path, "stat", None)
+    assert catalogue.find_model(NOVA.model_id) is NOVA
+    assert catalogue.find_model("own.missing") is None

@@ -130,11 +130,19 @@ class TestRefusals:
         request = sign("ec2", body=b"")
         assert refused(request, service, find_credential, now) == CODES["mismatch"][service]
 
+    @pytest.mark.parametrize("region", ["*", "US-EAST-1", "a" * 65])
     def test_a_scope_whose_region_is_none(
-        self, service: str, sign: Sign, find_credential: FindCredential, now: datetime
+        self, service: str, region: str, sign: Sign, find_credential: FindCredential, now: datetime
     ) -> None:
-        request = sign(service, region="banana")
+        request = sign(service, region=region)
         assert refused(request, service, find_credential, now) == CODES["mismatch"][service]
+
+    @pytest.mark.parametrize("region", ["local", "dev"])
+    def test_a_clients_own_name_for_a_region_counts(
+        self, service: str, region: str, sign: Sign, find_credential: FindCredential, now: datetime
+    ) -> None:
+        identity = authenticate(sign(service, region=region), service, find_credential, now)
+        assert identity.scope.region == region
 
     @pytest.mark.parametrize(
         "authorization",

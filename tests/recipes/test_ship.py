@@ -65,7 +65,9 @@ def test_what_did_not_pass_or_was_not_measured_or_is_another_is_refused(made: Pa
 def test_a_pebble_that_passed_is_put_in_with_its_gates_its_curves_and_its_run(made: Path, tmp_path: Path) -> None:
     into, results = tmp_path / "package", tmp_path / "run.json"
     (tmp_path / "gates.json").write_text(json.dumps(gates_of(made)))
-    (tmp_path / "sweep.json").write_text("{}")
+    (tmp_path / "sweep.json").write_text(json.dumps({"digest": identity(made)["digest"]}))
+    into.mkdir()
+    (into / "rates-stale.svg").write_text("<svg/>")
     (tmp_path / "sweep-facts.svg").write_text("<svg/>")
     log = write_log(tmp_path / "log.jsonl")
     words = ["--gates", str(tmp_path / "gates.json"), "--rates", str(tmp_path / "sweep.json")]
@@ -83,6 +85,23 @@ def test_one_that_did_not_pass_leaves_the_package_as_it_was(made: Path, tmp_path
     (tmp_path / "gates.json").write_text(json.dumps(gates_of(made, missing=["held-out text"])))
     ended = ship(made, "--gates", str(tmp_path / "gates.json"), "--into", str(tmp_path / "package"))
     assert ended.returncode == 1 and "Not measured: held-out text." in ended.stderr
+    assert not (tmp_path / "package").exists()
+
+
+def test_the_sweep_of_another_leaves_the_package_as_it_was(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "gates.json").write_text(json.dumps(gates_of(made)))
+    (tmp_path / "sweep.json").write_text(json.dumps({"digest": "0"}))
+    words = ["--gates", str(tmp_path / "gates.json"), "--rates", str(tmp_path / "sweep.json")]
+    ended = ship(made, *words, "--into", str(tmp_path / "package"))
+    assert ended.returncode == 1 and "other files" in ended.stderr
+    assert not (tmp_path / "package").exists()
+
+
+def test_a_card_without_limits_leaves_the_package_as_it_was(made: Path, tmp_path: Path) -> None:
+    (made / "README.md").write_text("# Pebble")
+    (tmp_path / "gates.json").write_text(json.dumps(gates_of(made)))
+    ended = ship(made, "--gates", str(tmp_path / "gates.json"), "--into", str(tmp_path / "package"))
+    assert ended.returncode == 1 and "a card without" in ended.stderr
     assert not (tmp_path / "package").exists()
 
 

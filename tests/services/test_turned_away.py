@@ -1,11 +1,12 @@
 """Whoever an engine just refused is turned away at the door: soon, in turn, counted, not for long. No clock runs."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 import pytest
 
 from outcrop.domain.errors import ModelErrorException, ThrottlingException
-from outcrop.services.turned_away import HOLDS_S, LONGEST_WAIT_S, SPACED_S, TurnedAway
+from outcrop.services.turned_away import HOLDS_S, LONGEST_WAIT_S, SPACED_S, WAITING_AT_MOST, WAITING_IN_ALL, TurnedAway
 
 pytestmark = pytest.mark.anyio
 
@@ -70,7 +71,8 @@ async def test_those_turned_away_hear_it_one_after_the_other_and_none_waits_long
     for _ in range(400):
         await door.ask()
     assert door.waited[:3] == pytest.approx([0.0, SPACED_S, 2 * SPACED_S])
-    assert max(door.waited) == LONGEST_WAIT_S
+    assert len(door.waited) == len(set(door.waited)) == WAITING_AT_MOST, "no two at one moment; the others at once"
+    assert max(door.waited) < LONGEST_WAIT_S
     door.now = LONGEST_WAIT_S + HOLDS_S
     await door.ask()
     door.waited.clear()
@@ -81,13 +83,13 @@ async def test_those_turned_away_hear_it_one_after_the_other_and_none_waits_long
 async def test_whoever_waits_for_its_turn_keeps_it_when_the_engine_has_refused_again() -> None:
     door = Door()
     await door.ask()
-    for _ in range(50):
+    for _ in range(20):
         await door.ask()
     door.now = HOLDS_S
     await door.ask()
     door.waited.clear()
     await door.ask()
-    assert door.waited == pytest.approx([50 * SPACED_S - HOLDS_S])
+    assert door.waited == pytest.approx([20 * SPACED_S - HOLDS_S])
 
 
 async def test_those_turned_away_are_counted_and_the_engines_own_are_not() -> None:
@@ -96,6 +98,36 @@ async def test_those_turned_away_are_counted_and_the_engines_own_are_not() -> No
         await door.ask()
     await door.ask(NEIGHBOUR)
     assert door.turned_away.count([FLOOD, NEIGHBOUR]) == 3
+
+
+async def test_of_a_flood_only_few_wait_and_all_others_hear_it_at_once() -> None:
+    door = Door()
+    others = [("us-east-1", "1", f"other-{number}") for number in range(4)]
+    opened = asyncio.Event()
+    door.turned_away = kept_until(opened, door)
+    for name in (FLOOD, *others):
+        await door.ask(name)
+    flood = [asyncio.create_task(door.ask()) for _ in range(260)]
+    await asyncio.sleep(0)
+    assert sum(not task.done() for task in flood) == WAITING_AT_MOST
+    rest = [asyncio.create_task(door.ask(name)) for name in others for _ in range(30)]
+    await asyncio.sleep(0)
+    assert sum(not task.done() for task in (*flood, *rest)) == WAITING_IN_ALL
+    flood[0].cancel()
+    opened.set()
+    heard = await asyncio.gather(*flood[1:], *rest)
+    assert all(one is not None for one in heard)
+    assert door.turned_away.count([FLOOD]) == 260
+    assert door.asked == 1 + len(others), "the engine is spared"
+
+
+def kept_until(opened: asyncio.Event, door: Door) -> TurnedAway:
+    """A door where whoever waits does so until `opened`."""
+
+    async def wait(_: float) -> None:
+        await opened.wait()
+
+    return TurnedAway(lambda: door.now, wait)
 
 
 async def test_another_failure_closes_no_door() -> None:

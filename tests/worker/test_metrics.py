@@ -37,7 +37,7 @@ def clock(scene: Any) -> Clock:
 
 @pytest.fixture
 def metrics(scene: Any, clock: Clock) -> MetricsFiles:
-    access = RoleAccess(objects=scene.ground.objects, job=scene.queue("job"))
+    access = RoleAccess(objects=scene.ground.objects, job=scene.queue("job"), clock=scene.ground.clock)
     return MetricsFiles(access, Place("rocks", "out/"), clock)
 
 

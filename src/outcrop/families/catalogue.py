@@ -8,6 +8,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ PEBBLE = Path(__file__).parent.parent / "pebbles" / "text"
 CARD = "outcrop.json"
 TOKENIZER = "tokenizer.json"
 LONGEST_NAME = 20
+_KEPT = 256  # of what files say, until they are written anew: every call asks for it, on the event loop at that
 RANK, ALPHA = 16, 32  # LoRA's usual, where a card says nothing
 
 
@@ -82,14 +84,7 @@ class Catalogue:
         """The mappings in a TOML file (`[models]`, id = folder); none where it does not exist."""
         if file is None or not file.is_file():
             return Catalogue(file=file)
-        try:
-            content = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"{file} cannot be read: {error}") from error
-        models = content.get("models", {})
-        if not isinstance(models, dict) or not all(isinstance(folder, str) for folder in models.values()):
-            raise SettingsError(f"{file}: [models] must map model ids to folders")
-        return Catalogue(file=file, folders={model_id: Path(folder) for model_id, folder in models.items()})
+        return _loaded(file, _version(file))
 
     def models(self) -> dict[str, FoundationModel]:
         """Every model id that is served: the families', and a user's own."""
@@ -102,7 +97,10 @@ class Catalogue:
 
     def find_model(self, identifier: str) -> FoundationModel | None:
         """The model that an id or a foundation-model ARN names."""
-        return self.models().get(model_id_of(identifier))
+        model_id = model_id_of(identifier)
+        if model_id in MODELS or model_id not in self.folders:
+            return MODELS.get(model_id)
+        return registered(model_id, _registered_context_tokens(self.folders[model_id]))
 
     def checkpoint_for(self, model_id: str) -> Checkpoint:
         """What answers for a model id: what the id is mapped to, else what its base id is, else the pebble."""
@@ -137,6 +135,27 @@ def served_name(model: FoundationModel, checkpoint: Checkpoint) -> str:
         if len(name) <= LONGEST_NAME:
             return name
     return f"{model.short_name.replace(' ', '')}({checkpoint.name})"[:LONGEST_NAME]
+
+
+def _version(file: Path) -> tuple[int, int, int] | None:
+    """What differs once a file was written anew; None where it cannot be seen."""
+    try:
+        seen = file.stat()
+    except OSError:
+        return None
+    return seen.st_mtime_ns, seen.st_size, seen.st_ino
+
+
+@lru_cache(maxsize=_KEPT)
+def _loaded(file: Path, _seen: tuple[int, int, int] | None) -> Catalogue:
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{file} cannot be read: {error}") from error
+    models = content.get("models", {})
+    if not isinstance(models, dict) or not all(isinstance(folder, str) for folder in models.values()):
+        raise SettingsError(f"{file}: [models] must map model ids to folders")
+    return Catalogue(file=file, folders={model_id: Path(folder) for model_id, folder in models.items()})
 
 
 def _pebble(model: FoundationModel) -> Checkpoint:
@@ -202,9 +221,14 @@ def _card(folder: Path) -> dict[str, Any]:
 def _registered_context_tokens(folder: Path) -> int:
     """Of a folder that a user's own id is mapped to. What is damaged in it must not take every other model away."""
     try:
-        return _context_tokens(folder)
+        return _kept_context_tokens(folder, _version(folder / "config.json"))
     except CheckpointError:  # said by `outcrop doctor`, and by its engine, which cannot start
         return DEFAULT_TOKENS
+
+
+@lru_cache(maxsize=_KEPT)
+def _kept_context_tokens(folder: Path, _seen: tuple[int, int, int] | None) -> int:
+    return _context_tokens(folder)
 
 
 def _context_tokens(folder: Path) -> int:

@@ -6,15 +6,17 @@ his policies allow, and so do boundary and session --------> allowed (where the 
 nobody said anything --------------------------------------> denied
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from outcrop.policy import conditions, globs, principals, variables
 from outcrop.policy.document import Element, Policy, Statement, parse
 from outcrop.policy.principals import Grant
 from outcrop.policy.request import AccessRequest
-from outcrop.policy.variables import MissingVariable
+from outcrop.policy.tags import readings
+from outcrop.policy.variables import Context, MissingVariable
 
 Document = Policy | str | Mapping[str, Any]
 
@@ -136,8 +138,21 @@ def _fits(statement: Statement, request: AccessRequest) -> bool:
     return (
         _fits_action(statement.actions, request.action)
         and (statement.resources is None or _fits_resource(statement, statement.resources, request))
-        and all(conditions.holds(condition, request.facts) for condition in statement.conditions)
+        and all(
+            _in_readings(statement, request, (one.key, *one.values), partial(conditions.holds, one))
+            for one in statement.conditions
+        )
     )
+
+
+def _in_readings(
+    statement: Statement, request: AccessRequest, words: Iterable[str], fits: Callable[[Context], bool]
+) -> bool:
+    """Where a tag is spelled in two ways, a denial needs to fit one of its values, and an allowance each of them."""
+    contexts = readings(request.facts, words)
+    if contexts is None:
+        return not statement.allows
+    return all(map(fits, contexts)) if statement.allows else any(map(fits, contexts))
 
 
 def _fits_action(actions: Element, action: str) -> bool:
@@ -145,13 +160,17 @@ def _fits_action(actions: Element, action: str) -> bool:
 
 
 def _fits_resource(statement: Statement, resources: Element, request: AccessRequest) -> bool:
-    return any(_is_resource(one, statement, request) for one in resources.values) != resources.excluded
+    def fits(facts: Context) -> bool:
+        found = any(_is_resource(one, statement, request.resource, facts) for one in resources.values)
+        return found != resources.excluded
+
+    return _in_readings(statement, request, resources.values, fits)
 
 
-def _is_resource(pattern: str, statement: Statement, request: AccessRequest) -> bool:
+def _is_resource(pattern: str, statement: Statement, resource: str, facts: Context) -> bool:
     if not (statement.variables and variables.has_variables(pattern)):
-        return globs.matches(pattern, request.resource)
+        return globs.matches(pattern, resource)
     try:
-        return globs.matches_atoms(variables.fill_atoms(pattern, request.facts), request.resource)
+        return globs.matches_atoms(variables.fill_atoms(pattern, facts), resource)
     except MissingVariable:
         return False

@@ -1,4 +1,6 @@
-"""Whoever an engine just refused for want of model units is turned away at the door, in turn, and the engine is spared.
+"""Whoever an engine just refused for want of model units is turned away at the door, and the engine is spared.
+
+A few wait for their turn to hear it, so that a client that asks again at once is slowed; all others hear it at once.
 
 Asked only for callers whose signature was checked and whom policies allow: nobody else learns how a model stands, or
 changes it. Knows no bucket: an engine's word holds for a moment, then it is asked again.
@@ -17,9 +19,10 @@ HOLDS_S = 0.1
 """An engine's refusal. What the units bring in meanwhile is not lost, the bucket keeps it; a machine that becomes idle
 is noticed that much later."""
 SPACED_S = 0.01
-"""Between two turned away from one model: however fast a flood asks, it takes a few hundredths of the server."""
-LONGEST_WAIT_S = 2.0
-"""Of who is turned away: connections are few, and shall not all be those of one who waits to hear a no."""
+"""Between two who wait at one model's door."""
+WAITING_AT_MOST, WAITING_IN_ALL = 32, 64
+"""Who waits to hear a no holds a connection, which are few (`max_connections`): so many for one name, and for all."""
+LONGEST_WAIT_S = WAITING_AT_MOST * SPACED_S
 
 Name = tuple[str, str, str]
 """Region, account and the identifier by which a model was asked for."""
@@ -46,6 +49,7 @@ class TurnedAway:
         self._sleep = sleep
         self._refused: dict[Name, _Refused] = {}
         self._counts: Counter[Name] = Counter()
+        self._waiting: Counter[Name] = Counter()
 
     @asynccontextmanager
     async def at_the_door_of(self, name: Name) -> AsyncIterator[None]:
@@ -66,10 +70,23 @@ class TurnedAway:
         if refused is None or now >= refused.until:
             return
         self._counts[name] += 1
-        turn = min(max(now, refused.turn), now + LONGEST_WAIT_S)
-        refused.turn = turn + SPACED_S
-        await self._sleep(turn - now)
+        turn = max(now, refused.turn)
+        if self._has_room(name) and turn - now < LONGEST_WAIT_S:
+            refused.turn = turn + SPACED_S
+            await self._wait(name, turn - now)
         raise again(refused.fault)
+
+    def _has_room(self, name: Name) -> bool:
+        return self._waiting[name] < WAITING_AT_MOST and self._waiting.total() < WAITING_IN_ALL
+
+    async def _wait(self, name: Name, seconds: float) -> None:
+        self._waiting[name] += 1
+        try:
+            await self._sleep(seconds)
+        finally:
+            self._waiting[name] -= 1
+            if not self._waiting[name]:
+                del self._waiting[name]  # names are many, and asked for by anyone
 
     def _remember(self, name: Name, fault: ThrottlingException) -> None:
         now, before = self._clock(), self._refused.get(name)

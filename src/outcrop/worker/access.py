@@ -3,27 +3,29 @@
 The fragments of the messages are what Bedrock's clients look for in a failed job's `failureMessage`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import IO, Protocol
+from datetime import datetime
+from typing import IO, Any, Protocol
 
 from outcrop import policy
 from outcrop.domain import arn as arns
 from outcrop.domain.errors import Fault, JobFailure
 from outcrop.store import identities
-from outcrop.store.buckets import Buckets
+from outcrop.store.buckets import Bucket, Buckets
 from outcrop.store.key_listing import Question
 from outcrop.store.objects import ObjectRecord, Objects
 
 WRITE_PROBE = ".write_access_check_file.tmp"
 SERVICE = "bedrock.amazonaws.com"
+EXISTING_OBJECT_TAG = "s3:ExistingObjectTag"
 CANNOT_READ = "Could not validate GetObject permissions to access Amazon S3 bucket: {bucket} at key {key}: {why}."
 CANNOT_LIST = "Could not validate ListBucket permissions to access Amazon S3 bucket: {bucket} at key {key}: {why}."
 CANNOT_WRITE = (
     "Could not write to the output location, perms missing (PutObject) for bucket: {bucket} at key {key}: {why}."
 )
-_NO_CONTEXT: Mapping[str, str] = {}
+_NO_CONTEXT: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,10 @@ class Assuming(Protocol):
         """The job's own ARN."""
 
     @property
+    def region(self) -> str:
+        """Where it was asked for."""
+
+    @property
     def account(self) -> str:
         """Whose job it is."""
 
@@ -84,6 +90,7 @@ class RoleAccess:
 
     objects: Objects
     job: Assuming
+    clock: Callable[[], datetime]
 
     @contextmanager
     def open(self, place: Place, seen: ObjectRecord | None = None) -> Iterator[tuple[IO[bytes], ObjectRecord]]:
@@ -101,8 +108,10 @@ class RoleAccess:
 
     def find(self, place: Place) -> ObjectRecord | None:
         """The object as it is now, or None. Raises JobFailure where the role may not read it, be it there or not."""
-        self._check("s3:GetObject", _object(place), place, CANNOT_READ)
-        return self.objects.get(place.bucket, place.key)
+        record = self.objects.get(place.bucket, place.key)
+        tags = {} if record is None else policy.tag_facts(record.description.tags, EXISTING_OBJECT_TAG)
+        self._check("s3:GetObject", _object(place), place, CANNOT_READ, tags)
+        return record
 
     def below(self, folder: Place) -> Iterator[ObjectRecord]:
         """Every object whose key begins with the folder's, in byte order.
@@ -145,7 +154,7 @@ class RoleAccess:
         self.objects.remove(probe.bucket, [probe.key])
 
     def _check(
-        self, action: str, resource: str, place: Place, sentence: str, context: Mapping[str, str] = _NO_CONTEXT
+        self, action: str, resource: str, place: Place, sentence: str, context: Mapping[str, Any] = _NO_CONTEXT
     ) -> None:
         role, papers = self._role()
         bucket = Buckets(self.objects.database).find(place.bucket)
@@ -156,9 +165,10 @@ class RoleAccess:
                 principal_arn=self.job.role_arn,
                 account=self.job.account,
                 context={
-                    "aws:SourceAccount": self.job.account,
+                    **self._circumstances(),
                     "aws:SecureTransport": True,
                     **policy.tag_facts(role.tags, policy.PRINCIPAL),
+                    **_tags_of(bucket),
                     **context,
                 },
             ),
@@ -169,6 +179,15 @@ class RoleAccess:
         if not decision.allowed:
             raise _said(sentence, place, f"the role {self.job.role_arn} may not {action} there ({decision.reason})")
 
+    def _circumstances(self) -> dict[str, Any]:
+        now = self.clock()
+        return {
+            "aws:CurrentTime": now.isoformat(),
+            "aws:EpochTime": int(now.timestamp()),
+            "aws:RequestedRegion": self.job.region,
+            "aws:SourceAccount": self.job.account,
+        }
+
     def _role(self) -> tuple[identities.Entity, identities.Papers]:
         """The role, and what it may do. Raises JobFailure where it is gone, or trusts Bedrock no more."""
         with self.objects.database.read() as connection:
@@ -176,7 +195,7 @@ class RoleAccess:
             if role is None or role.arn != self.job.role_arn:
                 raise JobFailure(f"Could not assume provided IAM role {self.job.role_arn}: it does not exist.")
             papers = identities.papers_of(connection, role)
-        context = {"aws:SourceAccount": self.job.account, "aws:SourceArn": self.job.arn}
+        context = {**self._circumstances(), "aws:SourceArn": self.job.arn}
         if role.trust is None or not policy.trusts(policy.parse(role.trust), SERVICE, context):
             raise JobFailure(
                 f"Could not assume provided IAM role {role.arn}: its trust policy must allow sts:AssumeRole to "
@@ -187,6 +206,10 @@ class RoleAccess:
     def _why_missing(self, place: Place) -> str:
         exists = Buckets(self.objects.database).exists(place.bucket)
         return "there is no such object" if exists else "there is no such bucket"
+
+
+def _tags_of(bucket: Bucket | None) -> dict[str, Any]:
+    return {} if bucket is None else policy.tag_facts(bucket.tags, policy.RESOURCE)
 
 
 def _object(place: Place) -> str:

@@ -162,7 +162,7 @@ def kind_of(job: Job) -> CustomizationType:
 
 def access_of(ground: WorkerGround, job: Job) -> RoleAccess:
     """What the job's role may read and write."""
-    return RoleAccess(objects=ground.objects, job=job)
+    return RoleAccess(objects=ground.objects, job=job, clock=ground.clock)
 
 
 def output_of(job: Job) -> Place:

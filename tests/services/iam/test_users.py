@@ -135,6 +135,12 @@ def test_tags_are_written_over_and_taken_away(service: Any) -> None:
     assert service("ListUserTags", UserName="bob")["Tags"] == [{"Key": "a", "Value": "2"}]
 
 
+def test_a_tag_replaces_one_whose_key_differs_in_case_alone(service: Any) -> None:
+    service("CreateUser", UserName="bob", Tags=[{"Key": "team", "Value": "red"}])
+    service("TagUser", UserName="bob", Tags=[{"Key": "Team", "Value": "blue"}])
+    assert service("ListUserTags", UserName="bob")["Tags"] == [{"Key": "Team", "Value": "blue"}]
+
+
 @pytest.mark.parametrize("tags", [["a", "A"], ["aws:x"]])
 def test_tags_that_may_not_be_are_refused(service: Any, tags: list[str]) -> None:
     service("CreateUser", UserName="bob")

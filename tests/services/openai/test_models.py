@@ -136,6 +136,16 @@ def test_an_arn_whose_region_is_none_is_invalid_whatever_policies_say(service: A
         retrieved(call, f"arn:aws:bedrock:{region}::foundation-model/{NOVA}")
 
 
+def test_one_under_a_clients_own_name_for_a_region_is_left_out_and_the_others_are_listed(
+    service: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = ada(service, allow("bedrock:*"))
+    near, odd = (buy(call, region, region, ThroughputStatus.IN_SERVICE) for region in ("us-east-1", "local"))
+    found = listed(call)
+    assert near in found and odd not in found
+    assert f"{odd} is not listed" in caplog.text
+
+
 def test_what_policies_hide_does_not_exist(service: Any) -> None:
     call = ada(service, allow("bedrock:CallWithBearerToken"))
     assert listed(call) == {}

@@ -40,14 +40,15 @@ def new_tags(request: Mapping[str, Any]) -> dict[str, str]:
 
 
 def merged(held: Mapping[str, str], given: list[dict[str, str]]) -> dict[str, str]:
-    """Tags with the given ones written over them."""
+    """Tags with the given ones written over them, whatever the case of their keys."""
     keys = [tag["Key"].lower() for tag in given]
     if len(set(keys)) < len(keys):
         raise Fault("InvalidInput", "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
     reserved = next((key for key in keys if key.startswith("aws:")), None)
     if reserved is not None:
         raise Fault("InvalidInput", f"The tag key {reserved!r} begins with aws:, which is reserved.")
-    both = {**held, **{tag["Key"]: tag["Value"] for tag in given}}
+    kept = {key: value for key, value in held.items() if key.lower() not in keys}
+    both = {**kept, **{tag["Key"]: tag["Value"] for tag in given}}
     if len(both) > TAGS_AT_MOST:
         raise Fault("LimitExceeded", f"Cannot exceed quota for Tags: {TAGS_AT_MOST}")
     return both

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from outcrop.domain.errors import ResourceNotFoundException
+from outcrop.domain.errors import ResourceNotFoundException, ValidationException
 from outcrop.domain.states import DeploymentStatus, ThroughputStatus
 from outcrop.families import Catalogue, lacking_files
 from outcrop.services.api_keys import may_invoke, permissions_of
@@ -50,8 +50,21 @@ async def retrieve_model(call: Call, request: dict[str, Any]) -> dict[str, Any]:
 def _allowed(call: Call) -> list[Model]:
     permissions_of(call)
     permissions = cache(lambda region: Permissions(replace(call, region=region)))
-    found = [(model, in_the_models_region(call, model.id)) for model in (*_foundation(call), *_bought(call))]
-    return [model for model, placed in found if may_invoke(permissions(placed.region), placed, model.id)]
+    found = [(model, _placed(call, model)) for model in (*_foundation(call), *_bought(call))]
+    return [
+        model
+        for model, placed in found
+        if placed is not None and may_invoke(permissions(placed.region), placed, model.id)
+    ]
+
+
+def _placed(call: Call, model: Model) -> Call | None:
+    """The call where the model is. None where that is no Region, as a client's own name for one (`local`) is none."""
+    try:
+        return in_the_models_region(call, model.id)
+    except ValidationException as fault:
+        LOG.warning("%s is not listed among the models: %s", model.id, fault.message)
+        return None
 
 
 def _retrieved(call: Call, identifier: str) -> Model:

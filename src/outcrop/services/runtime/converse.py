@@ -19,7 +19,8 @@ async def converse(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """The assistant's next turn."""
     watch = Stopwatch()
     served, ask = await _asked(call, request)
-    answer = await ask_whole(call, served, ask)
+    async with call.at_the_door_of(request["modelId"]):
+        answer = await ask_whole(call, served, ask)
     headers = {**usage_headers(answer, watch.elapsed_ms()), **model_header(served)}
     return {**answered(served, answer, request, watch.elapsed_ms()), "ResponseHeaders": headers}
 
@@ -28,7 +29,8 @@ async def converse_stream(call: Call, request: dict[str, Any]) -> dict[str, Any]
     """The assistant's next turn, as it comes."""
     watch = Stopwatch()
     served, ask = await _asked(call, request)
-    streamed = await ask_streamed(call, served, ask, watch)
+    async with call.at_the_door_of(request["modelId"]):
+        streamed = await ask_streamed(call, served, ask, watch)
     return {"stream": _events(streamed, served, request, watch), "ResponseHeaders": model_header(served)}
 
 

@@ -19,7 +19,8 @@ async def invoke_model(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """The model's answer in its family's dialect, in one piece."""
     watch = Stopwatch()
     served, ask = await _asked(call, request)
-    answer = await ask_whole(call, served, ask)
+    async with call.at_the_door_of(request["modelId"]):
+        answer = await ask_whole(call, served, ask)
     body = served.family.answer(answer, served.model, call.ground.new_id())
     headers = {**usage_headers(answer, watch.elapsed_ms()), **model_header(served)}
     return {"body": _encoded(body), "contentType": JSON, "ResponseHeaders": headers}
@@ -29,7 +30,8 @@ async def invoke_model_with_response_stream(call: Call, request: dict[str, Any])
     """The same, in chunks as they come."""
     watch = Stopwatch()
     served, ask = await _asked(call, request)
-    streamed = await ask_streamed(call, served, ask, watch)
+    async with call.at_the_door_of(request["modelId"]):
+        streamed = await ask_streamed(call, served, ask, watch)
     dialect = served.family.stream(served.model, call.ground.new_id())
     return {"body": _chunks(streamed, dialect, watch), "contentType": JSON, "ResponseHeaders": model_header(served)}
 

@@ -53,7 +53,7 @@ class Attempt:
     @property
     def access(self) -> RoleAccess:
         """What the job's role may read and write."""
-        return RoleAccess(objects=self.ground.objects, job=self.job)
+        return RoleAccess(objects=self.ground.objects, job=self.job, clock=self.ground.clock)
 
     @property
     def source(self) -> Place:
