@@ -83,6 +83,7 @@ async def test_an_evicted_model_answers_as_before_once_it_is_loaded_again(
     before = (await ask(client, "a")).json()["choices"]
     known = (await listed(client))["a"]
     assert known["pinned"] and known["bytes"] > 0 and known["largest_logit_change"] > 0
+    await ask(client, "b")  # who was asked for last stays
     assert await shelve(client, "a") == {"evicted": ["a"], "wanted": []}
     assert set(await listed(client)) == {"base", "b"}
     asking = [asyncio.create_task(ask(client, "a")) for _ in range(3)]

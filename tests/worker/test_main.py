@@ -15,6 +15,9 @@ OTHER = Settings(
     job_slots=7,
     lease_s=1.5,
     weights="int8",
+    engine=("vllm", "amazon.nova-micro-v1:0=embedded"),
+    vllm="/a path/vllm",
+    vllm_arguments="--enforce-eager",
     max_body_bytes=9,
     max_connections=3,
 )

@@ -31,7 +31,8 @@ class Settings:
     def from_json(cls, text: str) -> Self:
         """What `to_json` wrote. Raises ValueError or TypeError for anything else."""
         told = json.loads(text)
-        return cls(**told | {"home": Path(told["home"]), "engine": tuple(told["engine"])})
+        engine = {"engine": tuple(told["engine"])} if "engine" in told else {}
+        return cls(**told | {"home": Path(told["home"]), **engine})
 
     @property
     def database_file(self) -> Path:
