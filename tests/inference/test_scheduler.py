@@ -153,17 +153,23 @@ class Still(FirstCome):
         return next((one for one in waiting if one not in self.still), None)
 
 
-def test_nobody_makes_room_where_that_is_no_help() -> None:
-    """Beside the first, two rows of 40 would be wanted: the cache has 60 places, whoever stands still."""
+def two_of_three_stand_still() -> tuple[Scheduler, list[Answer]]:
+    """Three answers after their first step, in a cache of 60 places; all but the first stand still from now on."""
     turns = Still()
     scheduler = Scheduler(limits(cache_tokens=60), frozenset(), turns)
-    stays, one, other = (answer([0] * 5, max_tokens=15) for _ in range(3))
-    for each in (stays, one, other):
+    answers = [answer([0] * 5, max_tokens=15) for _ in range(3)]
+    for each in answers:
         scheduler.submit(each)
     step = scheduler.decide()
     assert step is not None
     scheduler.absorb(step, next_tokens(step))
-    turns.still = {one, other}
+    turns.still = set(answers[1:])
+    return scheduler, answers
+
+
+def test_nobody_makes_room_where_that_is_no_help() -> None:
+    """Beside the first, two rows of 40 would be wanted: the cache has 60 places, whoever stands still."""
+    scheduler, (stays, one, other) = two_of_three_stand_still()
     scheduler.submit(answer([0] * 5, max_tokens=35))
     step = scheduler.decide()
     assert step is not None
@@ -171,15 +177,7 @@ def test_nobody_makes_room_where_that_is_no_help() -> None:
 
 
 def test_no_more_make_room_than_are_needed() -> None:
-    turns = Still()
-    scheduler = Scheduler(limits(cache_tokens=60), frozenset(), turns)
-    stays, one, other = (answer([0] * 5, max_tokens=15) for _ in range(3))
-    for each in (stays, one, other):
-        scheduler.submit(each)
-    step = scheduler.decide()
-    assert step is not None
-    scheduler.absorb(step, next_tokens(step))
-    turns.still = {one, other}
+    scheduler, (_, one, other) = two_of_three_stand_still()
     newcomer = answer([0] * 5, max_tokens=15)
     scheduler.submit(newcomer)
     scheduler.decide()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outcrop.domain.errors import SettingsError
+from outcrop.inference.scheduler import Answer
 from outcrop.inference.shelf import BASE, About, Shelf
 from outcrop.inference.vllm.peer import LOAD, MISSING, Peer, PeerLost, PeerRefused
 
@@ -39,6 +40,12 @@ class Held:
     def about(self) -> About:
         """What is known of its weights."""
         return About(version=self.name, size_bytes=self.size_bytes)
+
+
+def name_asked(answer: Answer) -> str:
+    """What vLLM calls the model of an answer, which elsewhere is opaque."""
+    assert isinstance(answer.model, Held), "the face takes models from this shelf"
+    return answer.model.name
 
 
 class _Shelf(Shelf[Held]):

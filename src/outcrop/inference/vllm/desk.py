@@ -13,7 +13,7 @@ from typing import Any
 from outcrop.inference.asking import Broken, Finish, FinishReason, Progress
 from outcrop.inference.scheduler import Answer
 from outcrop.inference.shares import Shares
-from outcrop.inference.vllm.adapters import NOT_THERE
+from outcrop.inference.vllm.adapters import NOT_THERE, name_asked
 from outcrop.inference.vllm.peer import MISSING, Peer, PeerLost, PeerRefused
 from outcrop.inference.vllm.scoring import one_of, scored, scores
 
@@ -100,7 +100,7 @@ class VllmDesk:
         logprobs = {} if likeliest is None else {"logprobs": likeliest, "return_tokens_as_token_ids": True}
         dice = {} if sampling.greedy else {"seed": sampling.seed}
         return {
-            "model": answer.model.name,  # type: ignore[attr-defined]  # one of `adapters`
+            "model": name_asked(answer),
             **logprobs,
             "prompt": list(answer.prompt),
             "max_tokens": sampling.max_tokens,

@@ -10,6 +10,7 @@ from typing import Any
 
 from outcrop.inference.asking import Scored
 from outcrop.inference.scheduler import Answer
+from outcrop.inference.vllm.adapters import name_asked
 from outcrop.inference.vllm.peer import Peer
 
 AT_ONCE = 16
@@ -49,7 +50,7 @@ def one_of(said: dict[str, Any], at: int) -> dict[str, Any]:
 
 def _body(answer: Answer, at: int, likeliest: int) -> dict[str, Any]:
     return {
-        "model": answer.model.name,  # type: ignore[attr-defined]  # one of `adapters`
+        "model": name_asked(answer),
         "prompt": list(answer.prompt[:at]),
         "max_tokens": 1,
         "temperature": 0,
